@@ -1,0 +1,415 @@
+#include "store/apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "store/collection.h"
+#include "store/object.h"
+#include "store/place.h"
+#include "store/txn.h"
+#include "sync/naming.h"
+
+/* Each kind has one upsert that binds every field with a stamp. A field that the change lacks gets the empty stamp, which
+ * is below every other, so the statement itself is the merge rule and there is no other. */
+
+struct applied {
+	uint8_t stamp[STAMP_LEN];
+};
+
+static void bind_field(sqlite3_stmt *stmt, int at, const struct change *change, unsigned field, const struct applied *by)
+{
+	const struct value *value = &change->values[field];
+	bool set = change->fields & (UINT32_C(1) << field);
+
+	switch (change->model->fields[field].type) {
+	case FIELD_BOOL:
+	case FIELD_UINT:
+		bind_int(stmt, at, set ? (int64_t)value->number : 0);
+		break;
+	case FIELD_TITLE:
+	case FIELD_NAME:
+		bind_text(stmt, at, set ? (const char *)value->bytes : "", set ? value->len : 0);
+		break;
+	case FIELD_BYTES:
+		bind_blob(stmt, at, set ? value->bytes : (const uint8_t *)"", set ? value->len : 0);
+		break;
+	}
+}
+
+static void bind_stamp(sqlite3_stmt *stmt, int at, const struct change *change, unsigned field, const struct applied *by)
+{
+	bool set = change->fields & (UINT32_C(1) << field);
+
+	bind_blob(stmt, at, by->stamp, set ? STAMP_LEN : 0);
+}
+
+static void bind_register(sqlite3_stmt *stmt, int at, const struct change *change, unsigned field, const struct applied *by)
+{
+	bind_field(stmt, at, change, field, by);
+	bind_stamp(stmt, at + 1, change, field, by);
+}
+
+/* What a row was before, for telling what became different. */
+struct before {
+	int64_t id; /* 0: there was no row */
+	bool shown;
+	char name[TEXT_NAME_MAX + 1];
+	size_t name_len;
+};
+
+static void take_name(sqlite3_stmt *stmt, int column, char ret_name[TEXT_NAME_MAX + 1], size_t *ret_len)
+{
+	size_t len = (size_t)sqlite3_column_bytes(stmt, column);
+
+	if (len > TEXT_NAME_MAX)
+		len = TEXT_NAME_MAX;
+	if (len > 0)
+		memcpy(ret_name, sqlite3_column_text(stmt, column), len);
+	ret_name[len] = '\0';
+	*ret_len = len;
+}
+
+/* Tells of the difference between two states of something that is listed in `parent`. */
+static int tell(struct txn *txn, uint64_t parent, uint64_t self, const struct before *before, const struct before *after)
+{
+	bool renamed = before->name_len != after->name_len || memcmp(before->name, after->name, after->name_len) != 0;
+	int r = 0;
+
+	if (before->shown && (!after->shown || renamed))
+		r = txn_notice(txn, NOTICE_NAME, parent, self, before->name, before->name_len, false);
+	if (r == 0 && after->shown && (!before->shown || renamed)) {
+		/* A row that comes back has the inode that it had: what the kernel kept of it may be old. */
+		if (before->id != 0)
+			r = txn_notice(txn, NOTICE_ATTR, parent, self, after->name, after->name_len, !before->shown);
+		if (r == 0)
+			r = txn_notice(txn, NOTICE_NAME, parent, self, after->name, after->name_len, false);
+		if (r == 0)
+			r = txn_notice(txn, NOTICE_LISTING, parent, 0, NULL, 0, false);
+	}
+	return r;
+}
+
+/* --- devices --- */
+
+static int device_before(struct txn *txn, const struct uuid *uuid, struct before *ret_before)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_DEVICE_BEFORE, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_blob(stmt, 1, uuid->bytes, UUID_LEN);
+	r = stmt_step(stmt);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		ret_before->id = sqlite3_column_int64(stmt, 0);
+		take_name(stmt, 1, ret_before->name, &ret_before->name_len);
+		ret_before->shown = sqlite3_column_int(stmt, 2) == 1;
+	}
+	return 0;
+}
+
+static int apply_device(struct txn *txn, const struct change *change, const struct applied *by)
+{
+	struct before before = { 0 }, after = { 0 };
+	bool renamed;
+	int r = device_before(txn, &change->key[0], &before);
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = r < 0 ? NULL : db_stmt(txn->db, STMT_DEVICE_APPLY, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_blob(stmt, 1, change->key[0].bytes, UUID_LEN);
+	for (unsigned field = 0; field < change->model->field_count; field++)
+		bind_register(stmt, 2 + 2 * (int)field, change, field, by);
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -EIO;
+	after.id = sqlite3_column_int64(stmt, 0);
+	take_name(stmt, 1, after.name, &after.name_len);
+	after.shown = sqlite3_column_int(stmt, 2) == 1;
+	renamed = before.name_len != after.name_len || memcmp(before.name, after.name, after.name_len) != 0;
+	r = tell(txn, OBJECT_DEVICES, object(OBJECT_DEVICE, after.id), &before, &after);
+	if (r == 0 && before.id != 0 && (renamed || before.shown != after.shown))
+		r = txn_notice(txn, NOTICE_BELOW, 0, object(OBJECT_DEVICE, after.id), NULL, 0, true);
+	return r;
+}
+
+/* --- tags and albums --- */
+
+static enum collection_kind collection_kind_of(enum model_kind kind)
+{
+	switch (kind) {
+	case MODEL_ALBUM:
+	case MODEL_ALBUM_ITEM:
+		return COLLECTION_ALBUM;
+	case MODEL_METADATA:
+		return COLLECTION_FAVORITES;
+	default:
+		return COLLECTION_TAG;
+	}
+}
+
+static int collection_before(struct txn *txn, enum collection_kind kind, const struct uuid *uuid, struct before *ret_before)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_COLLECTION_BEFORE, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, kind);
+	bind_blob(stmt, 2, uuid->bytes, UUID_LEN);
+	r = stmt_step(stmt);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		ret_before->id = sqlite3_column_int64(stmt, 0);
+		take_name(stmt, 1, ret_before->name, &ret_before->name_len);
+		ret_before->shown = sqlite3_column_int(stmt, 3) == 1;
+	}
+	return 0;
+}
+
+/* Others of the same name may have lost or gained the suffix that tells them apart. */
+static int tell_collection_siblings(struct txn *txn, enum collection_kind kind, const struct before *state)
+{
+	_cleanup_(free_ptr) char *key = NULL;
+	size_t key_len = 0;
+	int r = text_nfc(state->name, state->name_len, &key, &key_len);
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = r < 0 ? NULL : db_stmt(txn->db, STMT_COLLECTION_SIBLINGS, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, kind);
+	bind_text(stmt, 2, key, key_len);
+	bind_int(stmt, 3, state->id);
+	while ((r = stmt_step(stmt)) == 0) {
+		r = txn_notice(txn, NOTICE_NAME, place_of_kind(kind), object(OBJECT_COLLECTION, sqlite3_column_int64(stmt, 0)),
+			       (const char *)sqlite3_column_text(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1), true);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : 0;
+}
+
+static int upsert_collection(struct txn *txn, const struct change *change, const struct applied *by, struct before *ret_after)
+{
+	const struct value *name = &change->values[COLLECTION_NAME];
+	bool named = change->fields & (1u << COLLECTION_NAME);
+	_cleanup_(free_ptr) char *key = NULL;
+	size_t key_len = 0;
+	int r = named ? text_nfc(name->bytes, name->len, &key, &key_len) : 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = r < 0 ? NULL : db_stmt(txn->db, STMT_COLLECTION_APPLY, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, collection_kind_of(change->model->kind));
+	bind_blob(stmt, 2, change->key[0].bytes, UUID_LEN);
+	bind_field(stmt, 3, change, COLLECTION_NAME, by);
+	bind_text(stmt, 4, key != NULL ? key : "", key_len);
+	bind_stamp(stmt, 5, change, COLLECTION_NAME, by);
+	bind_register(stmt, 6, change, COLLECTION_LIVE, by);
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -EIO;
+	ret_after->id = sqlite3_column_int64(stmt, 0);
+	take_name(stmt, 1, ret_after->name, &ret_after->name_len);
+	return 0;
+}
+
+static int apply_collection(struct txn *txn, const struct change *change, const struct applied *by)
+{
+	enum collection_kind kind = collection_kind_of(change->model->kind);
+	struct before before = { 0 }, after = { 0 };
+	int r = collection_before(txn, kind, &change->key[0], &before);
+
+	if (r == 0)
+		r = upsert_collection(txn, change, by, &after);
+	if (r == 0)
+		r = collection_before(txn, kind, &change->key[0], &after);
+	if (r == 0)
+		r = tell(txn, place_of_kind(kind), object(OBJECT_COLLECTION, after.id), &before, &after);
+	if (r == 0 && before.name_len > 0)
+		r = tell_collection_siblings(txn, kind, &before);
+	if (r == 0)
+		r = tell_collection_siblings(txn, kind, &after);
+	return r;
+}
+
+/* --- pairs --- */
+
+struct home { /* the collection of a pair */
+	int64_t id;
+	enum collection_kind kind;
+	bool live; /* its own register */
+	char name[TEXT_NAME_MAX + 1];
+	size_t name_len;
+};
+
+/* The collection by uuid. One that this device has not heard of becomes a nameless, hidden row: order of arrival does not
+ * matter. */
+static int find_home(struct txn *txn, enum collection_kind kind, const struct uuid *uuid, struct home *ret_home)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_COLLECTION_OF_UUID, &r);
+
+	if (stmt == NULL)
+		return r;
+	if (kind == COLLECTION_FAVORITES && uuid_cmp(uuid, &naming_favorites) != 0)
+		return -ERR_MALFORMED;
+	ret_home->kind = kind;
+	bind_int(stmt, 1, kind);
+	bind_blob(stmt, 2, uuid->bytes, UUID_LEN);
+	r = stmt_step(stmt);
+	if (r == 0) {
+		ret_home->id = sqlite3_column_int64(stmt, 0);
+		ret_home->live = sqlite3_column_int(stmt, 1) == 1;
+		take_name(stmt, 2, ret_home->name, &ret_home->name_len);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	stmt_done(&stmt);
+	stmt = db_stmt(txn->db, STMT_COLLECTION_STUB, &r);
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, kind);
+	bind_blob(stmt, 2, uuid->bytes, UUID_LEN);
+	r = stmt_step(stmt);
+	if (r < 0)
+		return r;
+	ret_home->id = sqlite3_last_insert_rowid(sqlite3_db_handle(stmt));
+	return 0;
+}
+
+static int pair_before(struct txn *txn, int64_t collection, uint64_t prefix, uint64_t seq, struct before *ret_before)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_PAIR_BEFORE, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, (int64_t)prefix);
+	bind_int(stmt, 2, (int64_t)seq);
+	bind_int(stmt, 3, collection);
+	r = stmt_step(stmt);
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		ret_before->id = sqlite3_column_int64(stmt, 0);
+		take_name(stmt, 1, ret_before->name, &ret_before->name_len);
+		ret_before->shown = sqlite3_column_int(stmt, 2) == 1;
+	}
+	return 0;
+}
+
+static int upsert_pair(struct txn *txn, const struct change *change, const struct applied *by, int64_t collection,
+		       uint64_t prefix, uint64_t seq, struct before *ret_after)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_PAIR_APPLY, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, collection);
+	bind_int(stmt, 2, (int64_t)prefix);
+	bind_int(stmt, 3, (int64_t)seq);
+	bind_register(stmt, 4, change, PAIR_NAME, by);
+	bind_register(stmt, 6, change, PAIR_LIVE, by);
+	bind_register(stmt, 8, change, PAIR_CONTENT, by);
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -EIO;
+	ret_after->id = sqlite3_column_int64(stmt, 0);
+	take_name(stmt, 1, ret_after->name, &ret_after->name_len);
+	ret_after->shown = sqlite3_column_int(stmt, 2) == 1;
+	return 0;
+}
+
+static int tell_pair_siblings(struct txn *txn, const struct home *home, const struct before *state)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_PAIR_SIBLINGS, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, home->id);
+	bind_text(stmt, 2, state->name, state->name_len);
+	bind_int(stmt, 3, state->id);
+	while ((r = stmt_step(stmt)) == 0) {
+		r = txn_notice(txn, NOTICE_NAME, place_of_collection(home->id), object(OBJECT_PAIR, sqlite3_column_int64(stmt, 0)),
+			       state->name, state->name_len, true);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* A collection that was deleted is shown all the same while it holds a live pair: it may come or go with this one. */
+static int tell_home(struct txn *txn, const struct home *home)
+{
+	int r;
+
+	if (home->live || home->name_len == 0)
+		return 0;
+	r = txn_notice(txn, NOTICE_NAME, place_of_kind(home->kind), object(OBJECT_COLLECTION, home->id), home->name,
+		       home->name_len, true);
+	return r < 0 ? r : txn_notice(txn, NOTICE_LISTING, place_of_kind(home->kind), 0, NULL, 0, true);
+}
+
+static int apply_pair(struct txn *txn, const struct change *change, const struct applied *by)
+{
+	struct before before = { 0 }, after = { 0 };
+	struct home home = { 0 };
+	uint64_t prefix, seq;
+	int r = find_home(txn, collection_kind_of(change->model->kind), &change->key[0], &home);
+
+	uuid_entry_split(&change->key[1], &prefix, &seq);
+	if (r == 0)
+		r = pair_before(txn, home.id, prefix, seq, &before);
+	if (r == 0)
+		r = upsert_pair(txn, change, by, home.id, prefix, seq, &after);
+	if (r == 0)
+		r = tell(txn, place_of_collection(home.id), object(OBJECT_PAIR, after.id), &before, &after);
+	if (r == 0 && before.shown)
+		r = tell_pair_siblings(txn, &home, &before);
+	if (r == 0 && after.shown)
+		r = tell_pair_siblings(txn, &home, &after);
+	if (r == 0 && before.shown != after.shown)
+		r = tell_home(txn, &home);
+	return r;
+}
+
+/* --- all kinds --- */
+
+static const struct {
+	enum model_kind kind;
+	int (*apply)(struct txn *txn, const struct change *change, const struct applied *by);
+} appliers[] = {
+	{ MODEL_DEVICE, apply_device },	      { MODEL_TAG, apply_collection },	{ MODEL_TAGGING, apply_pair },
+	{ MODEL_ALBUM, apply_collection },    { MODEL_ALBUM_ITEM, apply_pair }, { MODEL_METADATA, apply_pair },
+};
+
+static int apply_change(struct txn *txn, const struct change *change, const struct applied *by)
+{
+	for (size_t i = 0; i < sizeof(appliers) / sizeof(appliers[0]); i++) {
+		if (appliers[i].kind == change->model->kind)
+			return appliers[i].apply(txn, change, by);
+	}
+	return -ERR_MALFORMED;
+}
+
+int apply_change_set(struct txn *txn, const struct change_set *set, const struct stamp *stamp)
+{
+	struct applied by;
+	int r = 0;
+
+	stamp_encode(stamp, by.stamp);
+	for (size_t i = 0; i < set->count && r == 0; i++)
+		r = apply_change(txn, &set->items[i], &by);
+	return r;
+}

@@ -1,0 +1,16 @@
+/* The thread that moves committed pages from the WAL into the database, so that no commit has to. Internal to store/.
+ *
+ * It wakes when enough pages were written, or when writing has paused, runs at low CPU and I/O priority, and also has
+ * the log cut (oplog_cut). Threads: checkpoint_note is called by the holder of the gate, the others by the opener. */
+#pragma once
+
+#include <stdbool.h>
+
+struct checkpoint;
+struct store;
+
+int checkpoint_start(struct store *store, struct checkpoint **ret_checkpoint);
+/* After a commit that wrote something: `frames` is the length of the WAL in pages. */
+void checkpoint_note(struct checkpoint *checkpoint, int frames);
+/* Waits for a run under way, ends the thread and frees. NULL does nothing. */
+void checkpoint_stop(struct checkpoint *checkpoint);

@@ -1,0 +1,10 @@
+/* Rows of entries as entry.c, entry_write.c and location.c share them. Internal to store/. */
+#pragma once
+
+#include "store/entry.h"
+
+/* entry_insert without checks and notices: also for the root of a location (parent 0, empty name). */
+int entry_insert_row(struct txn *txn, const struct entry_place *place, const struct entry_attr *attr, int64_t *ret_id);
+
+/* Whether `id` is `ancestor` or below it: 1 or 0. Errors: -ELOOP (a cycle that does not pass through `ancestor`). */
+int entry_is_below(struct db *db, int64_t id, int64_t ancestor);

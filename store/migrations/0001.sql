@@ -1,0 +1,182 @@
+-- The catalogue of a shelf library: database.db.
+--
+-- You may look at it with the sqlite3 shell while the library is in use; begin with the views at the end:
+--     SELECT * FROM files LIMIT 20;
+--     SELECT * FROM tagged WHERE tag = 'holiday';
+-- Do not write to it: a change that is not in the log never reaches your other devices.
+--
+-- Columns that end in _at are registers' stamps: 8 bytes of hybrid logical clock (milliseconds << 16 | counter), then the
+-- 16 bytes of the device that wrote the value. The greater stamp wins; x'' is "never written".
+
+-- ============================================================================================================
+-- Part 1: replicated truth, the log of shared changes, and this device's position in every stream
+-- ============================================================================================================
+
+-- One row: which library this is, and whose copy.
+CREATE TABLE library (
+	id         INTEGER PRIMARY KEY CHECK (id = 1),
+	uuid       BLOB NOT NULL,          -- 16 bytes
+	name       TEXT NOT NULL,
+	self       INTEGER NOT NULL,       -- device.id of this device
+	created_ms INTEGER NOT NULL
+) STRICT;
+
+-- Shared: the members. A row stays when a device is removed (member = 0).
+CREATE TABLE device (
+	id            INTEGER PRIMARY KEY,
+	uuid          BLOB NOT NULL UNIQUE, -- 16 bytes of BLAKE2b(public key)
+	name          TEXT NOT NULL DEFAULT '',
+	name_at       BLOB NOT NULL DEFAULT x'',
+	public_key    BLOB NOT NULL DEFAULT x'',
+	public_key_at BLOB NOT NULL DEFAULT x'',
+	member        INTEGER NOT NULL DEFAULT 0,
+	member_at     BLOB NOT NULL DEFAULT x'',
+	added_by      BLOB NOT NULL DEFAULT x'', -- uuid of the device that added it
+	added_by_at   BLOB NOT NULL DEFAULT x''
+) STRICT;
+
+-- Shared: tags (kind 1), albums (kind 2) and the one built-in row that favorites hang on (kind 3, id 1).
+CREATE TABLE collection (
+	id       INTEGER PRIMARY KEY,      -- rows are never deleted, so ids are never reused
+	kind     INTEGER NOT NULL,
+	uuid     BLOB NOT NULL,            -- v5 of the NFC name that it was made with
+	name     TEXT NOT NULL DEFAULT '', -- as typed
+	name_key TEXT NOT NULL DEFAULT '', -- in NFC: names are compared by it
+	name_at  BLOB NOT NULL DEFAULT x'',
+	live     INTEGER NOT NULL DEFAULT 0,
+	live_at  BLOB NOT NULL DEFAULT x'',
+	UNIQUE (kind, uuid)
+) STRICT;
+CREATE INDEX collection_name ON collection (kind, name_key);
+
+-- Shared: an entry in a collection: a tagging, an album item or a favorite. live = 0 is a tombstone, kept for ever.
+CREATE TABLE pair (
+	id           INTEGER PRIMARY KEY,  -- rows are never deleted, so ids are never reused
+	collection   INTEGER NOT NULL REFERENCES collection (id),
+	entry_prefix INTEGER NOT NULL,     -- the entry's uuid: location.prefix ...
+	entry_seq    INTEGER NOT NULL,     -- ... and entry.seq
+	name         TEXT NOT NULL DEFAULT '', -- of the link
+	name_at      BLOB NOT NULL DEFAULT x'',
+	live         INTEGER NOT NULL DEFAULT 0,
+	live_at      BLOB NOT NULL DEFAULT x'',
+	content      BLOB NOT NULL DEFAULT x'', -- content id of the entry, which stands in for it when it is gone
+	content_at   BLOB NOT NULL DEFAULT x'',
+	UNIQUE (entry_prefix, entry_seq, collection)
+) STRICT;
+CREATE INDEX pair_listing ON pair (collection) WHERE live = 1;
+CREATE INDEX pair_name ON pair (collection, name) WHERE live = 1;
+CREATE INDEX pair_content ON pair (content) WHERE live = 1 AND content <> x'';
+
+-- Device-owned: watched directories. deleted = 1 takes every entry of the prefix with it.
+CREATE TABLE location (
+	id       INTEGER PRIMARY KEY AUTOINCREMENT,
+	device   INTEGER NOT NULL REFERENCES device (id),
+	prefix   INTEGER NOT NULL UNIQUE,  -- first 8 bytes of the uuids of its entries
+	name     TEXT NOT NULL,
+	path     TEXT NOT NULL,            -- on its device
+	exclude  TEXT NOT NULL DEFAULT '', -- ignore patterns, one in a line
+	root     INTEGER NOT NULL DEFAULT 0, -- entry.id of the root directory
+	next_seq INTEGER NOT NULL DEFAULT 0, -- the owner's counter for entry.seq
+	deleted  INTEGER NOT NULL DEFAULT 0,
+	version  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Device-owned: files, directories, symlinks, special files. deleted = 1 is a tombstone.
+CREATE TABLE entry (
+	id       INTEGER PRIMARY KEY AUTOINCREMENT, -- the inode number in the mount: never reused
+	location INTEGER NOT NULL,         -- location.id
+	seq      INTEGER NOT NULL,         -- second half of the uuid
+	parent   INTEGER NOT NULL,         -- entry.id; 0 for the root of a location
+	name     TEXT NOT NULL,            -- any bytes that Linux allows; '' for a root or a stub
+	mode     INTEGER NOT NULL,         -- type and permissions, as in stat(2)
+	size     INTEGER NOT NULL,
+	mtime_ns INTEGER NOT NULL,
+	content  BLOB,                     -- BLAKE2b-128 over size and bytes or samples; NULL: not known yet
+	deleted  INTEGER NOT NULL DEFAULT 0,
+	version  INTEGER NOT NULL          -- in the owner's entry stream, grows with each change
+) STRICT;
+CREATE UNIQUE INDEX entry_seq ON entry (location, seq);
+CREATE INDEX entry_place ON entry (parent, name) WHERE deleted = 0;
+CREATE INDEX entry_listing ON entry (parent) WHERE deleted = 0; -- ends in the id: offsets of listings
+CREATE INDEX entry_content ON entry (content) WHERE content IS NOT NULL AND deleted = 0;
+
+-- Device-owned: what was done to locations and devices, and repairs. The last 10,000.
+CREATE TABLE audit (
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
+	device  INTEGER NOT NULL,
+	at_ms   INTEGER NOT NULL,
+	action  TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	version INTEGER NOT NULL
+) STRICT;
+
+-- Who wrote something, in which life of its database.
+CREATE TABLE origin (
+	id      INTEGER PRIMARY KEY,
+	device  BLOB NOT NULL,             -- uuid
+	epoch   INTEGER NOT NULL,          -- random
+	started INTEGER NOT NULL,          -- HLC of its first moment: epochs of a device are ordered by it
+	UNIQUE (device, epoch)
+) STRICT;
+
+-- How far this device has come in each stream. kind 0 is the shared stream (the log), others are model kinds.
+CREATE TABLE stream (
+	origin   INTEGER NOT NULL REFERENCES origin (id),
+	kind     INTEGER NOT NULL,
+	position INTEGER NOT NULL DEFAULT 0, -- log: the last number applied; state: the owner's version
+	hlc      INTEGER NOT NULL DEFAULT 0, -- log: of the record at position
+	hash     BLOB NOT NULL DEFAULT x'',  -- log: running hash at position, 32 bytes; x'' at 0
+	cut      INTEGER NOT NULL DEFAULT 0, -- log: records up to here were cut; state: the purge floor
+	cut_hash BLOB NOT NULL DEFAULT x'',  -- log: running hash at cut
+	PRIMARY KEY (origin, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Shared changes that are not yet known to be on every member: 1, 2, 3 ... of each origin, without holes.
+CREATE TABLE log (
+	origin INTEGER NOT NULL REFERENCES origin (id),
+	seq    INTEGER NOT NULL,
+	record BLOB NOT NULL,              -- msgpack: [hlc, [[kind, key, {field: value}], ...]]
+	PRIMARY KEY (origin, seq)
+) STRICT, WITHOUT ROWID;
+
+-- ============================================================================================================
+-- Part 2: what can be rebuilt, from part 1 or by a scan of this device's own disks
+-- ============================================================================================================
+
+-- What this device saw of the root of each of its locations.
+CREATE TABLE local_location (
+	location   INTEGER PRIMARY KEY,
+	fsid       INTEGER NOT NULL,
+	ino        INTEGER NOT NULL,
+	btime_ns   INTEGER NOT NULL,
+	state      INTEGER NOT NULL,       -- 0 not scanned yet, 1 ready, 2 offline
+	scanned_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Inode and birth time of this device's entries, tombstones included: a file is known again by them after a rename.
+CREATE TABLE local_entry (
+	entry    INTEGER PRIMARY KEY,
+	ino      INTEGER NOT NULL,
+	btime_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX local_entry_ino ON local_entry (ino);
+
+-- For people: every file with its path, and what is tagged.
+CREATE VIEW files AS
+	WITH RECURSIVE tree (id, path) AS (
+		SELECT l.root, '/' || d.name || '/' || l.name
+		  FROM location l JOIN device d ON d.id = l.device WHERE l.deleted = 0 AND d.member = 1
+		UNION ALL
+		SELECT e.id, t.path || '/' || e.name FROM tree t JOIN entry e ON e.parent = t.id AND e.deleted = 0
+	)
+	SELECT e.id, t.path, e.size, datetime(e.mtime_ns / 1000000000, 'unixepoch') AS modified,
+	       lower(hex(e.content)) AS content
+	  FROM tree t JOIN entry e ON e.id = t.id;
+
+CREATE VIEW tagged AS
+	SELECT CASE c.kind WHEN 1 THEN 'tag' WHEN 2 THEN 'album' ELSE 'favorite' END AS kind,
+	       c.name AS tag, p.name AS link, e.id AS file, e.size
+	  FROM pair p JOIN collection c ON c.id = p.collection
+	  LEFT JOIN location l ON l.prefix = p.entry_prefix
+	  LEFT JOIN entry e ON e.location = l.id AND e.seq = p.entry_seq
+	 WHERE p.live = 1;

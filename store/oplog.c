@@ -1,0 +1,229 @@
+#include "store/oplog.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "store/apply.h"
+#include "store/txn.h"
+#include "sync/hlc.h"
+
+/* The log of an origin is 1, 2, 3 ... without holes; records up to stream.cut are gone. The running hash covers all of
+ * them from the first on, so it is kept at the cut and at the head. */
+
+struct head {
+	int64_t position;
+	uint8_t hash[HASH_LEN];
+	int64_t cut;
+};
+
+/* H(0) is 32 zero bytes; the column is empty then. */
+static void take_hash(sqlite3_stmt *stmt, int column, uint8_t ret_hash[HASH_LEN])
+{
+	memset(ret_hash, 0, HASH_LEN);
+	if (sqlite3_column_bytes(stmt, column) == HASH_LEN)
+		memcpy(ret_hash, sqlite3_column_blob(stmt, column), HASH_LEN);
+}
+
+static int read_head(struct txn *txn, struct head *ret_head)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_HEAD, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, txn_origin(txn));
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -ERR_CORRUPT;
+	ret_head->position = sqlite3_column_int64(stmt, 0);
+	take_hash(stmt, 1, ret_head->hash);
+	ret_head->cut = sqlite3_column_int64(stmt, 2);
+	return 0;
+}
+
+static int append(struct txn *txn, int64_t seq, const struct buf *record)
+{
+	int r = 0;
+	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_APPEND, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, txn_origin(txn));
+	bind_int(stmt, 2, seq);
+	bind_blob(stmt, 3, record->data, record->len);
+	return stmt_run(stmt);
+}
+
+static int advance(struct txn *txn, int64_t position, uint64_t hlc, const uint8_t hash[HASH_LEN])
+{
+	int r = 0;
+	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_ADVANCE, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, txn_origin(txn));
+	bind_int(stmt, 2, position);
+	bind_int(stmt, 3, (int64_t)hlc);
+	bind_blob(stmt, 4, hash, HASH_LEN);
+	return stmt_run(stmt);
+}
+
+int oplog_commit(struct txn *txn, const struct change_set *set)
+{
+	struct stamp stamp = { .device = txn_info(txn)->device };
+	_cleanup_(buf_release) struct buf record = BUF_INIT;
+	uint8_t hash[HASH_LEN];
+	struct head head;
+	int r;
+
+	if (set->count == 0)
+		return 0;
+	r = read_head(txn, &head);
+	if (r < 0)
+		return r;
+	stamp.hlc = hlc_tick(txn_hlc(txn), txn_now_ms(txn));
+	r = change_set_encode(set, stamp.hlc, &record);
+	if (r < 0)
+		return r;
+	change_running_hash(head.hash, record.data, record.len, hash);
+	r = append(txn, head.position + 1, &record);
+	if (r == 0)
+		r = apply_change_set(txn, set, &stamp);
+	return r < 0 ? r : advance(txn, head.position + 1, stamp.hlc, hash);
+}
+
+static int count_members(struct txn *txn, int64_t *ret_count)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_MEMBERS, &r);
+
+	if (stmt == NULL)
+		return r;
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -ERR_CORRUPT;
+	*ret_count = sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+int oplog_cut(struct txn *txn)
+{
+	struct head head;
+	int64_t members = 0;
+	sqlite3_stmt *stmt;
+	int r = count_members(txn, &members);
+
+	/* Acknowledgements of others come with replication; a device alone has acknowledged all that it has. */
+	if (r < 0 || members > 1)
+		return r;
+	r = read_head(txn, &head);
+	if (r < 0 || head.cut == head.position)
+		return r;
+	stmt = db_stmt(txn->db, STMT_LOG_CUT, &r);
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, txn_origin(txn));
+	bind_int(stmt, 2, head.position);
+	r = stmt_run(stmt);
+	if (r < 0)
+		return r;
+	stmt = db_stmt(txn->db, STMT_LOG_SET_CUT, &r);
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, txn_origin(txn));
+	return stmt_run(stmt);
+}
+
+/* --- verifying --- */
+
+struct verify {
+	void (*say)(void *arg, const char *finding);
+	void *arg;
+	int findings;
+};
+
+__attribute__((format(printf, 2, 3))) static void found(struct verify *v, const char *format, ...)
+{
+	char line[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	v->findings++;
+	if (v->say != NULL)
+		v->say(v->arg, line);
+}
+
+static int verify_record(struct verify *v, const uint8_t *record, size_t len, int64_t origin, int64_t seq, uint64_t *hlc)
+{
+	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
+	uint64_t at = 0;
+	int r = change_set_decode(record, len, &at, &set);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		found(v, "log: record %lld of origin %lld cannot be read (%s)", (long long)seq, (long long)origin, err_str(r));
+	else if (at <= *hlc)
+		found(v, "log: record %lld of origin %lld is not newer than the one before it", (long long)seq, (long long)origin);
+	*hlc = at;
+	return 0;
+}
+
+static int verify_stream(struct db *db, struct verify *v, sqlite3_stmt *stream)
+{
+	int64_t origin = sqlite3_column_int64(stream, 0), position = sqlite3_column_int64(stream, 1);
+	int64_t seq = sqlite3_column_int64(stream, 3);
+	uint8_t head[HASH_LEN], hash[HASH_LEN];
+	uint64_t hlc = 0;
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_LOG_RECORDS, &r);
+
+	if (stmt == NULL)
+		return r;
+	take_hash(stream, 2, head);
+	take_hash(stream, 4, hash);
+	bind_int(stmt, 1, origin);
+	while ((r = stmt_step(stmt)) == 0) {
+		const uint8_t *record = sqlite3_column_blob(stmt, 1);
+		size_t len = (size_t)sqlite3_column_bytes(stmt, 1);
+
+		seq++;
+		if (sqlite3_column_int64(stmt, 0) != seq) {
+			found(v, "log: origin %lld lacks record %lld", (long long)origin, (long long)seq);
+			seq = sqlite3_column_int64(stmt, 0);
+		}
+		r = verify_record(v, record, len, origin, seq, &hlc);
+		if (r < 0)
+			return r;
+		change_running_hash(hash, record, len, hash);
+	}
+	if (r < 0)
+		return r;
+	if (seq != position)
+		found(v, "log: origin %lld ends at %lld, its position is %lld", (long long)origin, (long long)seq, (long long)position);
+	else if (memcmp(head, hash, HASH_LEN) != 0)
+		found(v, "log: the running hash of origin %lld does not fit its records", (long long)origin);
+	return 0;
+}
+
+int oplog_verify(struct db *db, void (*say)(void *arg, const char *finding), void *arg)
+{
+	struct verify v = { .say = say, .arg = arg };
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_LOG_STREAMS, &r);
+
+	if (stmt == NULL)
+		return r;
+	while ((r = stmt_step(stmt)) == 0) {
+		r = verify_stream(db, &v, stmt);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : v.findings;
+}

@@ -1,0 +1,158 @@
+/* What a transaction keeps in memory: counters of versions and numbers, and the location that was used last. A scan
+ * inserts a million rows into one location, so none of these may cost a query for each row. */
+#include "store/txn.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "store/internal.h"
+#include "sync/model.h"
+
+struct hlc *txn_hlc(struct txn *txn)
+{
+	return &txn->store->clock;
+}
+
+int64_t txn_origin(struct txn *txn)
+{
+	return txn->store->origin;
+}
+
+/* --- versions --- */
+
+static int version_load(struct txn *txn, int kind, struct txn_counter *counter)
+{
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
+	int r = 0;
+
+	stmt = db_stmt(txn->db, STMT_STREAM_POSITION, &r);
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, txn_origin(txn));
+	bind_int(stmt, 2, kind);
+	r = stmt_step(stmt);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return -ERR_CORRUPT; /* made together with the origin */
+	counter->value = sqlite3_column_int64(stmt, 0);
+	counter->loaded = true;
+	return 0;
+}
+
+int txn_next_version(struct txn *txn, int kind, int64_t *ret_version)
+{
+	struct txn_counter *counter;
+
+	assert(kind >= TXN_KIND_FIRST && kind < TXN_KIND_FIRST + TXN_KINDS);
+	counter = &txn->versions[kind - TXN_KIND_FIRST];
+	if (!counter->loaded) {
+		int r = version_load(txn, kind, counter);
+		if (r < 0)
+			return r;
+	}
+	counter->changed = true;
+	*ret_version = ++counter->value;
+	return 0;
+}
+
+static int version_save(struct txn *txn, int kind, struct txn_counter *counter)
+{
+	sqlite3_stmt *stmt;
+	int r = 0;
+
+	if (!counter->changed)
+		return 0;
+	stmt = db_stmt(txn->db, STMT_STREAM_ADVANCE, &r);
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, counter->value);
+	bind_int(stmt, 2, txn_origin(txn));
+	bind_int(stmt, 3, kind);
+	counter->changed = false;
+	return stmt_run(stmt);
+}
+
+/* --- the location --- */
+
+static int location_load(struct txn *txn, int64_t id, struct txn_location *ret_location)
+{
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
+	int r = 0;
+
+	stmt = db_stmt(txn->db, STMT_LOCATION_COUNTER, &r);
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, id);
+	r = stmt_step(stmt);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		return -ENOENT;
+	*ret_location = (struct txn_location){
+		.id = id,
+		.prefix = (uint64_t)sqlite3_column_int64(stmt, 0),
+		.self = sqlite3_column_int64(stmt, 1) == txn->store->info.device_row,
+		.next_seq = { .loaded = true, .value = sqlite3_column_int64(stmt, 2) },
+		.deleted = sqlite3_column_int(stmt, 3) != 0,
+	};
+	return 0;
+}
+
+int txn_location_drop(struct txn *txn)
+{
+	struct txn_location *location = &txn->location;
+	sqlite3_stmt *stmt;
+	int r = 0;
+
+	if (location->next_seq.changed) {
+		stmt = db_stmt(txn->db, STMT_LOCATION_ADVANCE, &r);
+		if (!stmt)
+			return r;
+		bind_int(stmt, 1, location->next_seq.value);
+		bind_int(stmt, 2, location->id);
+		r = stmt_run(stmt);
+	}
+	*location = (struct txn_location){ 0 };
+	return r;
+}
+
+int txn_location(struct txn *txn, int64_t id, struct txn_location **ret_location)
+{
+	int r;
+
+	if (txn->location.id != id || id == 0) {
+		r = txn_location_drop(txn);
+		if (r < 0)
+			return r;
+		r = location_load(txn, id, &txn->location);
+		if (r < 0)
+			return r;
+	}
+	*ret_location = &txn->location;
+	return 0;
+}
+
+int txn_next_seq(struct txn *txn, int64_t location, uint64_t *ret_seq)
+{
+	struct txn_location *l;
+	int r;
+
+	r = txn_location(txn, location, &l);
+	if (r < 0)
+		return r;
+	*ret_seq = (uint64_t)l->next_seq.value++;
+	l->next_seq.changed = true;
+	return 0;
+}
+
+int txn_flush(struct txn *txn)
+{
+	int r = txn_location_drop(txn);
+
+	for (int i = 0; r >= 0 && i < TXN_KINDS; i++)
+		r = version_save(txn, TXN_KIND_FIRST + i, &txn->versions[i]);
+	return r;
+}

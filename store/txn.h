@@ -1,0 +1,64 @@
+/* A write transaction from the inside: internal to store/. Made by store_write() on the stack of its caller, so nothing
+ * in it outlives a commit or a rollback: counters that were not written are gone with it.
+ *
+ * Threads: the one that holds the write gate. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "store/db.h"
+#include "store/store.h"
+#include "sync/hlc.h"
+
+#define TXN_KIND_FIRST 16 /* the first device-owned kind of sync/model.h */
+#define TXN_KINDS      8
+
+/* A counter of the database that is read once, counted in memory and written at commit. */
+struct txn_counter {
+	bool loaded;
+	bool changed;
+	int64_t value;
+};
+
+/* The location that was used last. Its fields but `next_seq` never change within a transaction: whoever deletes a
+ * location calls txn_location_drop. */
+struct txn_location {
+	int64_t id; /* 0: none */
+	uint64_t prefix;
+	bool deleted;
+	bool self; /* of this device */
+	struct txn_counter next_seq;
+};
+
+/* What changed so far, packed (see notice.c). */
+struct notices {
+	struct buf records;
+	size_t count;
+	uint64_t last_listing; /* the parent, while the last notice is a LISTING; else 0 */
+};
+
+struct txn {
+	struct store *store;
+	struct db *db; /* the write connection */
+	enum store_priority priority;
+	bool kernel_knows;
+	bool collects; /* somebody subscribes to notices */
+	uint64_t began_ns; /* monotonic */
+	uint64_t now_ms;   /* wall clock */
+	struct txn_counter versions[TXN_KINDS];
+	struct txn_location location;
+	struct notices notices;
+};
+
+/* The clock of this device's shared changes, kept by the store across transactions and guarded by the gate. It is the
+ * greatest stamp in the database at open; a rollback leaves it where it is, as stamps need only grow. */
+struct hlc *txn_hlc(struct txn *txn);
+
+/* A location of any device by id. Borrowed until the next call that takes a transaction. Errors: -ENOENT. */
+int txn_location(struct txn *txn, int64_t id, struct txn_location **ret_location);
+int txn_location_drop(struct txn *txn); /* writes its counter and forgets it */
+
+/* Writes all counters. */
+int txn_flush(struct txn *txn);

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Eight processes of mkdir, ln -s, mv, rm and ls on the same directories; then `shelf check` is clean and the kernel's
+caches hold what a fresh mount shows.
+
+    SHELF_STRESS_SECONDS  how long (10)
+"""
+
+import os
+import random
+import signal
+import time
+from errno import EEXIST, ENOENT, ENOTEMPTY, EPERM
+
+import lib
+from lib import check, equal, read_file, write_file
+
+SECONDS = float(os.environ.get("SHELF_STRESS_SECONDS", "3" if lib.QUICK else "10"))
+WORKERS = 8
+FILES = 30
+
+
+class Worker:
+    """One process: random calls, each with the errnos that a race may bring. Anything else is a line in its report."""
+
+    def __init__(self, home, number):
+        self.home, self.number, self.count = home, number, 0
+        self.random = random.Random(lib.SEED * WORKERS + number)
+        self.report = os.path.join(home.dir, f"worker-{number}")
+        self.folders = [f"tags/t{i}" for i in range(4)] + [f"albums/x{i}" for i in range(2)]
+
+    def path(self, *parts):
+        return os.path.join(self.home.mnt, *parts)
+
+    def folder(self):
+        return self.random.choice(self.folders)
+
+    def link(self):
+        return os.path.join(self.random.choice(self.folders + ["favorites"]), f"l{self.random.randrange(6)}")
+
+    def file(self):
+        return f"f{self.random.randrange(FILES)}"
+
+    def try_(self, allowed, call, *args):
+        self.count += 1
+        start = time.monotonic()
+        got = lib.errno_of(call, *args)
+        took = time.monotonic() - start
+        if got and got not in allowed:
+            self.say(f"{call.__name__}{args}: {lib.name_of(got)}")
+        if took > 10 * lib.PATIENCE:
+            self.say(f"{call.__name__}{args}: took {took:.1f} s")
+        return got == 0
+
+    def say(self, text):
+        with open(self.report, "a", encoding="utf-8") as f:
+            f.write(text + "\n")
+
+    def mkdir(self):
+        self.try_((EEXIST,), os.mkdir, self.path(self.folder()))
+
+    def rmdir(self):
+        self.try_((ENOENT, ENOTEMPTY), os.rmdir, self.path(self.folder()))
+
+    def symlink(self):
+        self.try_((ENOENT, EEXIST), os.symlink, os.path.join(self.home.shown, self.file()), self.path(self.link()))
+
+    def unlink(self):
+        self.try_((ENOENT,), os.unlink, self.path(self.link()))
+
+    def rename_link(self):
+        self.try_((ENOENT,), os.rename, self.path(self.link()), self.path(self.link()))
+
+    def rename_exclusively(self):
+        self.try_((ENOENT, EEXIST), lib.renameat2, self.path(self.link()), self.path(self.link()), lib.RENAME_NOREPLACE)
+
+    def rename_folder(self):
+        old, new = self.folder(), self.folder()
+        self.try_((EPERM, ENOENT, ENOTEMPTY) if old[:3] != new[:3] else (ENOENT, ENOTEMPTY, EEXIST),
+                  os.rename, self.path(old), self.path(new))
+
+    def remove_folder(self):
+        folder = self.path(self.folder())
+        for name in self.names(folder):
+            self.try_((ENOENT,), os.unlink, os.path.join(folder, name))
+        self.try_((ENOENT, ENOTEMPTY), os.rmdir, folder)
+
+    def names(self, folder):
+        try:
+            return os.listdir(folder)
+        except FileNotFoundError:
+            return []
+
+    def list(self):
+        folder = self.path(self.random.choice(self.folders + ["tags", "albums", "favorites"]))
+        names = self.names(folder)
+        if len(set(names)) != len(names):
+            self.say(f"{folder}: names listed twice: {sorted(names)}")
+        for name in names:
+            self.try_((ENOENT,), os.lstat, os.path.join(folder, name))
+
+    def read(self):
+        link = self.path(self.link())
+        self.try_((ENOENT,), os.readlink, link)
+        self.try_((ENOENT,), read_file, link)
+
+    def real(self):
+        at = lambda name: os.path.join(self.home.real, name)
+        what = self.random.randrange(4)
+        if what == 0:
+            write_file(at(self.file()), f"{self.random.random()}")
+        elif what == 1:
+            lib.errno_of(os.rename, at(self.file()), at(self.file()))
+        elif what == 2:
+            write_file(at("temp"), "saved by rename")
+            os.rename(at("temp"), at(self.file()))
+        else:
+            self.try_((ENOENT,), read_file, os.path.join(self.home.shown, self.file()))
+
+    def run(self, until):
+        calls = [self.mkdir] * 3 + [self.rmdir] + [self.symlink] * 6 + [self.unlink] * 2 + [self.rename_link] * 4 + [
+            self.rename_exclusively, self.rename_folder, self.remove_folder] + [self.list] * 4 + [self.read] * 3
+        if self.number == 0:
+            calls += [self.real] * 10
+        while time.monotonic() < until:
+            self.random.choice(calls)()
+        with open(self.report + ".count", "w", encoding="utf-8") as f:
+            f.write(str(self.count))
+
+
+def snapshot(home):
+    """What tags, albums and favorites show: name, inode and target of each link, by listing and by look-up."""
+    found = {}
+    for kind in ("tags", "albums"):
+        for name in os.listdir(os.path.join(home.mnt, kind)):
+            found[f"{kind}/{name}"] = os.lstat(os.path.join(home.mnt, kind, name)).st_ino
+    for folder in list(found) + ["favorites"]:
+        for entry in os.scandir(os.path.join(home.mnt, folder)):
+            st = os.lstat(entry.path)
+            found[f"{folder}/{entry.name}"] = (entry.inode(), st.st_ino, st.st_size, os.readlink(entry.path))
+    return found
+
+
+def stress(home):
+    """Eight processes on the same directories."""
+    for i in range(FILES):
+        write_file(os.path.join(home.real, f"f{i}"), f"content of {i}")
+    home.ready()
+    until = time.monotonic() + SECONDS
+    children = {}
+    for number in range(WORKERS):
+        pid = os.fork()
+        if pid == 0:
+            worker = Worker(home, number)
+            try:
+                worker.run(until)
+                os._exit(0)
+            except BaseException as e:  # whatever it was, the parent has to hear of it
+                worker.say(f"ended by {e!r}")
+                os._exit(1)
+        children[pid] = number
+    try:
+        deadline = until + 30 * lib.PATIENCE
+        waiting = dict(children)
+        while waiting and time.monotonic() < deadline:
+            for pid in list(waiting):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    del waiting[pid]
+            time.sleep(0.05)
+        equal(list(waiting.values()), [], "workers that hang")
+        for pid in waiting:
+            os.kill(pid, signal.SIGKILL)
+    except BaseException:
+        for pid in children:
+            lib.errno_of(os.kill, pid, signal.SIGKILL)
+        raise
+    calls = 0
+    for number in range(WORKERS):
+        report = os.path.join(home.dir, f"worker-{number}")
+        lines = open(report, encoding="utf-8").read().splitlines() if os.path.exists(report) else []
+        check(not lines, f"worker {number}: {len(lines)} complaints, such as\n    " + "\n    ".join(lines[:8]))
+        calls += int(open(report + ".count", encoding="utf-8").read()) if os.path.exists(report + ".count") else 0
+    print(f"  {calls} calls in {SECONDS:g} s")
+    check(calls > WORKERS * 10, "the workers did something")
+    if not home.alive("the mount answers after it"):
+        return
+    home.check_clean("while mounted")
+    same_links = lambda: lib.listing(home.real) == lib.listing(home.shown)
+    lib.within(5, "the real folder is in the mount", same_links)
+    state = {}
+
+    def settled():
+        """Content ids that are still being computed may add a link or move one to a copy."""
+        before, state["warm"] = state.get("warm"), snapshot(home)
+        return before == state["warm"] and '"unhashed": 0' in home.shelf("-l", home.lib, "status", "--json").replace('":0', '": 0')
+
+    lib.poll(settled, 5, every=0.3)
+    home.unmount()
+    home.mount()
+    fresh = snapshot(home)
+    warm = state["warm"]
+    equal({k: (warm.get(k), fresh.get(k)) for k in warm.keys() | fresh.keys() if warm.get(k) != fresh.get(k)}, {},
+          "what the kernel's caches held and a fresh mount does not, or the other way round (warm, fresh)")
+    home.check_clean("after a remount")
+
+
+lib.run(stress)
