@@ -118,7 +118,7 @@ int log_open_file(const char *path)
 	_cleanup_(free_ptr) char *absolute = NULL; /* a daemon changes its directory */
 	_cleanup_(close_fd) int fd = -1;
 	char *old_path;
-	off_t size_bytes;
+	off_t size_bytes = 0;
 	int old_fd;
 	int r = open_file(path, &fd, &size_bytes);
 
@@ -146,8 +146,8 @@ static void rotate(void)
 {
 	_cleanup_(buf_release) struct buf b = BUF_INIT;
 	_cleanup_(free_ptr) char *old_name = NULL;
-	off_t size_bytes;
-	int fd;
+	off_t size_bytes = 0;
+	int fd = -1;
 
 	buf_printf(&b, "%s.1", logger.path);
 	old_name = buf_take_str(&b);

@@ -1,11 +1,11 @@
-/* A yardstick: a tree in memory behind the low-level API, what the kernel and libfuse cost before any product code runs.
- * Everything is worked out from inode numbers; nothing is kept for an inode. The kernel may remember for a day; getxattr
- * is ENOSYS.
+/* A yardstick: a tree in memory behind the low-level API, what the kernel and libfuse cost before any product code
+ * runs. Everything is worked out from inode numbers; nothing is kept for an inode. The kernel may remember for a day;
+ * getxattr is ENOSYS.
  *
  *     memtree DIR SHAPE [plus|auto|noplus] [cachedir] [links]
  *
- * plus (default), auto, noplus: attributes with every listing, as the kernel guesses, never. cachedir: opendir is ENOSYS,
- * so the kernel caches listings. links: the files are symlinks, whose targets the kernel caches. Stays in front. */
+ * plus (default), auto, noplus: attributes with every listing, as the kernel guesses, never. cachedir: opendir is
+ * ENOSYS, so the kernel caches listings. links: the files are symlinks, whose targets the kernel caches. Stays in front. */
 #define FUSE_USE_VERSION 312
 #include <errno.h>
 #include <fuse_lowlevel.h>

@@ -1,8 +1,8 @@
 /* A yardstick: SQLite without anything around it.
  *
- *     sqlite_insert rows DATABASE SCHEMA SHAPE     the rows of a scanned tree into the same tables and indexes, 10,000 in
- *                                                  a transaction, in the order in which a scan finds them
- *     sqlite_insert commits DATABASE COUNT         COUNT transactions of one row each
+ *     sqlite_insert rows DATABASE SCHEMA SHAPE   the rows of a scanned tree into the same tables and indexes, 10,000
+ *                                                in a transaction, in the order in which a scan finds them
+ *     sqlite_insert commits DATABASE COUNT       COUNT transactions of one row each
  *
  * Both in WAL mode with synchronous=FULL. DATABASE must not exist. Prints the seconds. */
 #include <err.h>

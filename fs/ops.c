@@ -293,7 +293,7 @@ static int listing_reserve(struct ops_scratch *s, size_t size)
 	return 0;
 }
 
-/* After entries with counted look-ups an error must not be reported: they are sent, and the next call meets it again. */
+/* After entries with counted look-ups an error must not be reported: they are sent; the next call meets it again. */
 static void list(fuse_req_t req, fuse_ino_t dir, size_t size, off_t offset, bool plus)
 {
 	struct ops *ops = ops_of(req);

@@ -1,12 +1,12 @@
 /* A mounted tree. What the kernel remembers of it, for how long, and what ends it earlier:
  *
- *   what                         how long       ended by the notifier (store/notice.h -> fs/announce.h -> here)
- *   name -> object               timeouts.entry expire_entry, drop_entry
- *   attributes                   timeouts.attr  expire_entry of its name, then drop_attr
- *   listing of a directory       for ever       drop_content of the directory; also any change of its mtime
- *   target of a link             for ever       drop_content of the link
- *   pages of a file              for ever       drop_content of the file; also any change of its mtime or size (AUTO_INVAL)
- *   desktop litter is not there  timeouts.absent nothing: it never will be
+ *   what                         for how long     ended by the notifier (store/notice.h -> fs/announce.h -> here)
+ *   name -> object               timeouts.entry   expire_entry, drop_entry
+ *   attributes                   timeouts.attr    expire_entry of its name, then drop_attr
+ *   listing of a directory       for ever         drop_content of the directory; also any change of its mtime
+ *   target of a link             for ever         drop_content of the link
+ *   pages of a file              for ever         drop_content of the file; also any change of its mtime or size
+ *   desktop litter is not there  timeouts.absent  nothing: it never will be
  *   another name is not there    not at all
  *   extended attributes          not at all
  *
@@ -33,7 +33,7 @@
 #include "base/log.h"
 #include "fs/announce.h"
 #include "fs/ops.h"
-#include "fs/options.h"
+#include "fs/mount_options.h"
 #include "fs/workers.h"
 #include "store/store.h"
 
@@ -185,7 +185,7 @@ static int mount_fuse(struct session *s, const struct session_opts *opts)
 {
 	_cleanup_(free_ptr) char *options = NULL;
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	int r = options_build(opts, &options);
+	int r = mount_options_build(opts, &options);
 
 	if (r < 0)
 		return r;
@@ -260,7 +260,7 @@ void session_close(struct session *s)
 		return;
 	notifier_end(s);
 	if (s->mounted)
-		fuse_session_unmount(s->fuse); /* closes the device first: who still waits for an answer gets an error */
+		fuse_session_unmount(s->fuse); /* closes the device first: who still waits for an answer fails */
 	if (s->fuse)
 		fuse_session_destroy(s->fuse);
 	workers_free(s->workers);

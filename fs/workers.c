@@ -1,6 +1,6 @@
-/* A pool of at most WORKERS_MAX threads in an array of slots. A thread blocks in read(2) of the device; when it gets a
- * request and nobody else is waiting for one, it starts another thread before it goes to work. So requests that wait for
- * a slow disk (the kernel reads ahead with 12 at a time) do not hold up look-ups. Threads beyond WORKERS_KEEP leave
+/* A pool of at most WORKERS_MAX threads in an array of slots. A thread blocks in read(2) of the device; when it gets
+ * a request and nobody else is waiting for one, it starts another thread before it goes to work. So requests that wait
+ * for a slow disk (the kernel reads ahead with 12 at a time) do not hold up look-ups. Threads beyond WORKERS_KEEP leave
  * again when there was no such need for a while: each may have a database connection with its cache.
  *
  * A slot is FREE, RUNNING (its thread lives) or LEFT (its thread is about to return and wants to be joined). `lock`

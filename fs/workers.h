@@ -9,7 +9,7 @@
 struct workers;
 
 int workers_new(struct fuse_session *fuse, struct workers **ret_workers); /* `fuse` is borrowed, mounted */
-void workers_free(struct workers *workers);                               /* ended or never started. NULL does nothing */
+void workers_free(struct workers *workers); /* they have ended or were never started. NULL does nothing */
 
 /* Starts the first thread; others follow when all are busy. Returns 0 and starts nothing after workers_stop. */
 int workers_start(struct workers *workers);

@@ -61,6 +61,7 @@ int command_check(const struct command *command, int count, char **words, struct
 void command_help(const struct command *command, struct out *out);
 /* The commands of a noun ("tag"), or all of them (NULL). Returns how many there are. */
 int command_help_list(const char *noun, struct out *out);
+bool command_is_noun(const char *word); /* "tag": the first of two words of some command */
 int cmd_help(struct call *call);
 
 /* The i-th row; NULL past the end. */

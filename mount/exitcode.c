@@ -11,6 +11,7 @@ static const struct {
 	const char *hint;
 } meanings[] = {
     {0, EXITCODE_DONE, NULL},
+    {EINVAL, EXITCODE_USAGE, NULL},
     {ERR_MALFORMED, EXITCODE_BAD_DATA, NULL},
     {ERR_TOO_LARGE, EXITCODE_BAD_DATA, NULL},
     {ERR_STALE, EXITCODE_BAD_DATA, NULL},
@@ -22,6 +23,8 @@ static const struct {
     {ECONNREFUSED, EXITCODE_UNREACHABLE, NULL},
     {EEXIST, EXITCODE_CANNOT_CREATE, NULL},
     {ENOTEMPTY, EXITCODE_CANNOT_CREATE, NULL},
+    {ENOTDIR, EXITCODE_CANNOT_CREATE, NULL},
+    {EOPNOTSUPP, EXITCODE_CANNOT_CREATE, NULL},
     {ENOSPC, EXITCODE_CANNOT_CREATE, "make room on the disk that holds the library and try again"},
     {EDQUOT, EXITCODE_CANNOT_CREATE, "make room below your disk quota and try again"},
     {EROFS, EXITCODE_CANNOT_CREATE, "the library folder is on a read-only filesystem, so it can only be read"},

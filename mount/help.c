@@ -43,6 +43,17 @@ static bool has_noun(const struct command *command, const char *noun)
 	return strncmp(command->name, noun, len) == 0 && command->name[len] == ' ';
 }
 
+bool command_is_noun(const char *word)
+{
+	const struct command *command;
+
+	for (int i = 0; (command = command_at(i)); i++) {
+		if (has_noun(command, word))
+			return true;
+	}
+	return false;
+}
+
 int command_help_list(const char *noun, struct out *out)
 {
 	const struct command *command;

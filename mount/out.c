@@ -80,6 +80,11 @@ void out_name(struct out *out, const void *name, size_t len)
 		out_bytes(out, name, len);
 }
 
+void out_name_text(struct out *out, const char *name)
+{
+	out_name(out, name, strlen(name));
+}
+
 /* A whole line of standard error in one write, so that lines of several threads do not mix. */
 static void write_line(struct out *out, const char *prefix, const char *text)
 {

@@ -41,6 +41,7 @@ void out_release(struct out *out); /* writes nothing: out_flush comes before */
 void out_bytes(struct out *out, const void *data, size_t len); /* as they are */
 void out_printf(struct out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void out_name(struct out *out, const void *name, size_t len); /* escaped when standard output is a terminal */
+void out_name_text(struct out *out, const char *name); /* the same, NUL-terminated */
 int out_flush(struct out *out);
 
 /* One line "shelf: ..." on standard error; the newline is added. */

@@ -88,6 +88,13 @@ int path_of_file(const char *path, char **ret_path)
 	return resolve_above(path, ret_path);
 }
 
+int path_above(const char *path, char **ret_path)
+{
+	_cleanup_(free_ptr) char *writable = strdup(path);
+
+	return writable ? copy(dirname(writable), ret_path) : -ENOMEM;
+}
+
 bool path_is_below(const char *path, const char *above)
 {
 	size_t len = strlen(above);

@@ -15,6 +15,9 @@ int path_canonical(const char *path, char **ret_path);
  * that is not there but begins as paths below a mount do ("devices/", as `find` prints them) stays as it is. */
 int path_of_file(const char *path, char **ret_path);
 
+/* The folder that an absolute path is in. */
+int path_above(const char *path, char **ret_path);
+
 /* Whether `path` is `above` or lies below it, by their text. */
 bool path_is_below(const char *path, const char *above);
 

@@ -32,6 +32,7 @@ static const char writer_pragmas[] = "PRAGMA journal_mode = WAL;"
 				     "PRAGMA wal_autocheckpoint = 0;"
 				     "PRAGMA journal_size_limit = 16777216;"
 				     "PRAGMA foreign_keys = OFF;"
+				     "PRAGMA secure_delete = OFF;" /* tombstones keep names anyway */
 				     "PRAGMA trusted_schema = OFF;"
 				     "PRAGMA cache_size = -8192;";
 
@@ -82,12 +83,15 @@ static int translate(int code, int system_errno)
 
 int db_error(int sqlite_code)
 {
-	return translate(sqlite_code, 0);
+	return translate(sqlite_code, errno);
 }
 
+/* SQLite forgets the errno of some failures when it rolls back; the C library does not. */
 int connection_error(sqlite3 *connection, int code)
 {
-	return translate(code, connection ? sqlite3_system_errno(connection) : 0);
+	int system_errno = connection ? sqlite3_system_errno(connection) : 0;
+
+	return translate(code, system_errno ? system_errno : errno);
 }
 
 /* --- connections --- */

@@ -1,11 +1,11 @@
 /* The write gate, and store_write, which goes through it.
  *
- * The gate is a flag with two queues, not a mutex, because who comes next is decided here: it is free, held, or handed to
- * a class of waiters. Handing over keeps `held` true, so that the leaver cannot take it again before the waiter wakes up.
+ * The gate is a flag with two queues, not a mutex, because who comes next is decided here. Leaving it gives it to the
+ * first waiter while `held` stays true, so neither the leaver nor anybody else can take it before the waiter wakes up.
  *
  *     free --enter--> held --leave, nobody waits--> free
- *                      ^  \--leave, somebody waits--> handed --a waiter wakes up--+
- *                      +---------------------------------------------------------+
+ *                      ^ \--leave, somebody waits--> held, handed over
+ *                      +------the waiter wakes up-------+
  *
  * The gate's lock is held for a few instructions; the gate itself is the only lock held across SQLite. Notices are
  * delivered when it has been left. */
@@ -23,67 +23,67 @@
 
 /* --- the gate --- */
 
-static int class_init(struct gate_class *class)
+struct gate_waiter {
+	pthread_t thread;
+	pthread_cond_t cond;
+	bool handed;
+	struct gate_waiter *next;
+};
+
+void gate_init(struct gate *gate)
 {
-	pthread_condattr_t attr;
-	int r;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	r = pthread_cond_init(&class->cond, &attr);
-	pthread_condattr_destroy(&attr);
-	atomic_init(&class->waiting, 0);
-	class->handed = false;
-	return -r;
-}
-
-int gate_init(struct gate *gate)
-{
-	int r;
-
-	gate->held = false;
-	r = class_init(&gate->classes[STORE_INTERACTIVE]);
-	if (r < 0)
-		return r;
-	r = class_init(&gate->classes[STORE_BULK]);
-	if (r < 0) {
-		pthread_cond_destroy(&gate->classes[STORE_INTERACTIVE].cond);
-		return r;
-	}
+	*gate = (struct gate){ 0 };
 	pthread_mutex_init(&gate->lock, NULL);
-	return 0;
 }
 
 void gate_release(struct gate *gate)
 {
 	assert(!gate->held);
-	pthread_cond_destroy(&gate->classes[STORE_INTERACTIVE].cond);
-	pthread_cond_destroy(&gate->classes[STORE_BULK].cond);
 	pthread_mutex_destroy(&gate->lock);
 }
 
-static bool is_handed(const struct gate *gate)
+static void queue_add(struct gate_queue *queue, struct gate_waiter *waiter)
 {
-	return gate->classes[STORE_INTERACTIVE].handed || gate->classes[STORE_BULK].handed;
+	struct gate_waiter **p = &queue->first;
+
+	while (*p)
+		p = &(*p)->next;
+	*p = waiter;
+	atomic_fetch_add(&queue->length, 1);
 }
 
-/* Called with the lock held. Returns when the gate was handed to this class, or at the deadline. */
-static bool wait_for_hand_over(struct gate *gate, struct gate_class *class, uint64_t deadline_ns)
+static void queue_remove(struct gate_queue *queue, struct gate_waiter *waiter)
 {
+	struct gate_waiter **p = &queue->first;
+
+	while (*p != waiter)
+		p = &(*p)->next;
+	*p = waiter->next;
+	atomic_fetch_sub(&queue->length, 1);
+}
+
+/* Called with the lock held. Returns whether the gate was handed over before the deadline. */
+static bool wait_in(struct gate_queue *queue, pthread_mutex_t *lock, uint64_t deadline_ns)
+{
+	struct gate_waiter waiter = { .thread = pthread_self() };
 	struct timespec until = {
 		.tv_sec = (time_t)(deadline_ns / 1000000000),
 		.tv_nsec = (long)(deadline_ns % 1000000000),
 	};
-	bool handed;
+	pthread_condattr_t attr;
 	int r = 0;
 
-	atomic_fetch_add(&class->waiting, 1);
-	while (!class->handed && r == 0)
-		r = pthread_cond_timedwait(&class->cond, &gate->lock, &until);
-	handed = class->handed; /* also when it came at the last moment: nobody else would take it */
-	class->handed = false;
-	atomic_fetch_sub(&class->waiting, 1);
-	return handed;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&waiter.cond, &attr);
+	pthread_condattr_destroy(&attr);
+	queue_add(queue, &waiter);
+	while (!waiter.handed && r == 0)
+		r = pthread_cond_timedwait(&waiter.cond, lock, &until);
+	if (!waiter.handed)
+		queue_remove(queue, &waiter);
+	pthread_cond_destroy(&waiter.cond);
+	return waiter.handed;
 }
 
 int gate_enter(struct gate *gate, enum store_priority priority, uint64_t deadline_ns)
@@ -91,11 +91,10 @@ int gate_enter(struct gate *gate, enum store_priority priority, uint64_t deadlin
 	bool entered = true;
 
 	pthread_mutex_lock(&gate->lock);
+	assert(!gate->held || !pthread_equal(gate->owner, pthread_self()));
 	if (gate->held) {
-		assert(is_handed(gate) || !pthread_equal(gate->owner, pthread_self()));
-		entered = wait_for_hand_over(gate, &gate->classes[priority], deadline_ns);
-	}
-	if (entered) {
+		entered = wait_in(&gate->queues[priority], &gate->lock, deadline_ns);
+	} else {
 		gate->held = true;
 		gate->owner = pthread_self();
 	}
@@ -105,14 +104,17 @@ int gate_enter(struct gate *gate, enum store_priority priority, uint64_t deadlin
 
 void gate_leave(struct gate *gate)
 {
-	struct gate_class *next = NULL;
+	struct gate_queue *queue = &gate->queues[STORE_INTERACTIVE];
+	struct gate_waiter *next;
 
 	pthread_mutex_lock(&gate->lock);
-	for (int i = STORE_BULK; i >= STORE_INTERACTIVE; i--)
-		if (atomic_load(&gate->classes[i].waiting) > 0)
-			next = &gate->classes[i];
+	if (!queue->first)
+		queue = &gate->queues[STORE_BULK];
+	next = queue->first;
 	if (next) {
+		queue_remove(queue, next);
 		next->handed = true;
+		gate->owner = next->thread;
 		pthread_cond_signal(&next->cond);
 	} else {
 		gate->held = false;
@@ -122,7 +124,7 @@ void gate_leave(struct gate *gate)
 
 bool gate_is_wanted(const struct gate *gate)
 {
-	return atomic_load_explicit(&gate->classes[STORE_INTERACTIVE].waiting, memory_order_relaxed) > 0;
+	return atomic_load_explicit(&gate->queues[STORE_INTERACTIVE].length, memory_order_relaxed) > 0;
 }
 
 /* --- writing --- */

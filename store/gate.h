@@ -1,7 +1,8 @@
-/* The write gate: one writer at a time, interactive ones before bulk ones. Internal to store/.
+/* The write gate: one writer at a time, interactive ones before bulk ones, each kind in the order of arrival. Internal to
+ * store/.
  *
- * Leaving hands the gate over to a waiter, if there is one, so nobody who comes later can barge in: bulk writers that
- * leave and come back at once still let each other through. Threads: any. */
+ * Leaving hands the gate over to the first waiter, if there is one, so nobody who comes later can barge in: bulk writers
+ * that leave and come back at once still let each other through. Threads: any. */
 #pragma once
 
 #include <pthread.h>
@@ -11,20 +12,21 @@
 
 #include "store/store.h"
 
-struct gate_class {
-	pthread_cond_t cond;
-	atomic_uint waiting; /* written under the lock; read anywhere */
-	bool handed;         /* the gate was left to this class and nobody has taken it yet */
+struct gate_waiter; /* on the stack of the thread that waits */
+
+struct gate_queue {
+	struct gate_waiter *first;
+	atomic_uint length; /* written under the lock; read anywhere */
 };
 
 struct gate {
 	pthread_mutex_t lock; /* guards all below */
-	bool held;
-	pthread_t owner; /* while held and not handed */
-	struct gate_class classes[2]; /* by store_priority */
+	bool held;            /* also while it is handed to a waiter that has not woken up yet */
+	pthread_t owner;      /* while held */
+	struct gate_queue queues[2]; /* by store_priority */
 };
 
-int gate_init(struct gate *gate);
+void gate_init(struct gate *gate);
 void gate_release(struct gate *gate);
 
 /* Waits for the gate until `deadline_ns` (monotonic). Not reentrant. Errors: -EAGAIN. */

@@ -114,17 +114,13 @@ static int store_new(const char *dir, struct store **ret_store)
 		free(store);
 		return r;
 	}
-	r = gate_init(&store->gate);
-	if (r >= 0) {
-		r = subscription_init(&store->subscription);
-		if (r < 0)
-			gate_release(&store->gate);
-	}
+	r = subscription_init(&store->subscription);
 	if (r < 0) {
 		readers_release(&store->readers);
 		free(store);
 		return r;
 	}
+	gate_init(&store->gate);
 	*ret_store = store; /* from here on store_close takes it apart */
 	return store_set_paths(store, dir);
 }
@@ -144,7 +140,7 @@ static void store_set_read_only(struct store *store)
 	store->fixed = stat(store->wal_path, &st) < 0 || st.st_size == 0;
 }
 
-/* The sqlite3* whose database has the version that this program knows, or an error. */
+/* Brings the database to the version that this program knows. */
 static int check_version(sqlite3 *connection, bool read_only)
 {
 	int version;
@@ -240,9 +236,22 @@ static int store_load(struct store *store, struct db *db, const struct key *key)
 	return load_number(db, STMT_LIBRARY_LAST_HLC, &store->clock.last);
 }
 
+/* The writer, or, read only, this thread's reader. */
+static int store_connect(struct store *store, struct db **ret_db)
+{
+	int r;
+
+	if (store->read_only)
+		return store_reader(store, ret_db);
+	r = db_open(store, DB_WRITE, &store->writer);
+	if (r >= 0)
+		*ret_db = store->writer;
+	return r;
+}
+
 static int store_open_database(struct store *store, const char *dir, const struct key *key)
 {
-	struct db *db;
+	struct db *db = NULL;
 	struct stat st;
 	int r;
 
@@ -250,18 +259,12 @@ static int store_open_database(struct store *store, const char *dir, const struc
 		return errno == ENOTDIR ? -ENOENT : -errno;
 	if (!is_writable(dir) || !is_writable(store->path))
 		store_set_read_only(store);
-	if (store->read_only)
-		r = store_reader(store, &db);
-	else
-		r = db_open(store, DB_WRITE, &store->writer);
-	if (r < 0)
-		return r;
-	if (!store->read_only)
-		db = store->writer;
-	r = check_version(db->connection, store->read_only);
-	if (r < 0)
-		return r;
-	return store_load(store, db, key);
+	r = store_connect(store, &db);
+	if (r >= 0)
+		r = check_version(db->connection, store->read_only);
+	if (r == -ENOENT && store->read_only)
+		return -EROFS; /* a WAL that cannot be read without a file that cannot be made */
+	return r < 0 ? r : store_load(store, db, key);
 }
 
 int store_open_with(const char *dir, const struct key *key, bool threads, struct store **ret_store)

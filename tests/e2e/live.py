@@ -277,7 +277,7 @@ def is_tagged(home, tag, path, data):
         return False
     link = os.path.join(folder, links[0])
     return (os.path.realpath(link) == os.path.join(home.shown, path) and read_file(link) == data.encode()
-            and "here/real/" + path in home.shelf("-l", home.lib, "find", tag))
+            and "/real/" + path in home.shelf("-l", home.lib, "find", tag))
 
 
 def why_not(home, tag):

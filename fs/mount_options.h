@@ -5,4 +5,4 @@
 
 /* The option text for libfuse, on the heap. Always default_permissions, nosuid and nodev; the name escaped.
  * Errors: -EINVAL (an option of `extra` is unknown), -ENOMEM. */
-int options_build(const struct session_opts *opts, char **ret_options);
+int mount_options_build(const struct session_opts *opts, char **ret_options);

@@ -1,4 +1,4 @@
-#include "fs/options.h"
+#include "fs/mount_options.h"
 
 #include <errno.h>
 #include <string.h>
@@ -7,7 +7,8 @@
 #include "base/cleanup.h"
 
 /* Meant for mount(8), fstab or systemd; without meaning here. */
-static const char *const ignored[] = { "rw", "auto", "noauto", "user", "users", "nofail", "_netdev", "defaults", "x-*" };
+static const char *const ignored[] = { "rw",	 "auto",   "noauto",   "user", "users",
+				       "nofail", "_netdev", "defaults", "x-*" };
 static const char *const passed[] = { "ro", "nodev", "nosuid", "noexec", "noatime", "allow_other" };
 
 /* Whether `text` is one of them; a star at the end stands for anything. */
@@ -57,7 +58,7 @@ static int append_extra(struct buf *out, const char *extra)
 	return 0;
 }
 
-int options_build(const struct session_opts *opts, char **ret_options)
+int mount_options_build(const struct session_opts *opts, char **ret_options)
 {
 	_cleanup_(buf_release) struct buf out = BUF_INIT;
 

@@ -1,0 +1,113 @@
+/* A site is online or offline. Offline: its root is not there or is another directory; nothing of it is read or written,
+ * its rows stay. What is under way ends (`abort`); when nothing is pending any more, its watches and its root are let go.
+ * It comes back by itself, with a full compare. */
+#include <errno.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "index/engine.h"
+
+#include <string.h>
+
+static void go_offline(struct index *index, struct site *site)
+{
+	_cleanup_(free_ptr) char *shown = text_printable(site->path, strlen(site->path));
+
+	site->offline = site->state_dirty = true;
+	atomic_store(&site->abort, true);
+	apply_drop(index, site);
+	vanish_drop(index->vanish, site);
+	full_end(index, site, -ENODEV);
+	full_fail(index, site->id, -ENODEV);
+	if (!site->told_offline)
+		engine_say(index, "warning",
+			   "%s is offline: its folder %s is gone, or another disk is in its place. Its entries are kept; it comes "
+			   "back by itself.",
+			   site->name, shown ? shown : "");
+	site->told_offline = true;
+}
+
+static void come_back(struct index *index, struct site *site)
+{
+	site->offline = site->state_dirty = false;
+	site->want_full = site->wanted_here = true; /* its end says that it is ready */
+	if (site->told_offline)
+		engine_say(index, "info", "%s is back.", site->name);
+	site->told_offline = false;
+}
+
+bool presence_enter(struct index *index, struct site *site)
+{
+	if (site->offline)
+		return false;
+	if (site_enter(site) >= 0)
+		return true;
+	go_offline(index, site);
+	return false;
+}
+
+static bool is_quiet(const struct index *index, const struct site *site)
+{
+	return site->pending.count == 0 && index->apply.count == 0 && vanish_is_empty(index->vanish);
+}
+
+void presence_check(struct index *index, struct site *site)
+{
+	bool there = site_is_there(site);
+
+	if (!site->offline && !there)
+		go_offline(index, site);
+	else if (site->offline && there && site->pending.count == 0 && !atomic_load(&site->abort))
+		come_back(index, site);
+}
+
+static int set_offline(struct txn *txn, void *arg)
+{
+	struct site *site = arg;
+
+	return location_set_state(txn, site->id, LOCATION_OFFLINE);
+}
+
+static void write_state(struct index *index, struct site *site)
+{
+	struct store_write_opts bulk = { .priority = STORE_BULK };
+	int r;
+
+	if (!site->state_dirty || !engine_may_write(index))
+		return;
+	r = store_write(index->store, &bulk, set_offline, site);
+	if (r == -ENOENT || r == -EPERM || engine_wrote(index, r) >= 0)
+		site->state_dirty = false;
+}
+
+void presence_poll(struct index *index)
+{
+	uint64_t now = clock_monotonic_ms();
+	bool due = now >= index->next_poll_ms;
+
+	if (due)
+		index->next_poll_ms = now + ENGINE_POLL_MS;
+	for (struct site *site = index->sites; site; site = site->next) {
+		if (due || site->check_root)
+			presence_check(index, site);
+		site->check_root = false;
+		write_state(index, site);
+	}
+}
+
+void presence_tidy(struct index *index)
+{
+	for (struct site *site = index->sites; site; site = site->next) {
+		if (site->pending.count > 0)
+			continue;
+		if (site->offline) {
+			watch_close(site->watch);
+			site->watch = NULL;
+		}
+		if (!site->removing)
+			atomic_store(&site->abort, false);
+		if (is_quiet(index, site))
+			site_leave(site);
+	}
+}

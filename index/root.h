@@ -1,0 +1,16 @@
+/* The root directory of a location: which one it was, and whether it still is. Threads: any. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "store/location.h"
+
+/* Whether two identities are of one directory: by inode and birth time where both have one, else by filesystem and inode. */
+bool root_is_same(const struct location_identity *a, const struct location_identity *b);
+
+/* Opens the directory at `path` (O_PATH) if it is the one that `expected` describes.
+ * Errors: -ENODEV: it is gone, cannot be reached or is another one. */
+int root_open(const char *path, const struct location_identity *expected);
+
+/* What the directory open at `fd` is. Errors: errno. */
+int root_identify(int fd, struct location_identity *ret_identity);

@@ -1,0 +1,43 @@
+/* Rows whose names were not seen: deletes them, after another look. Between the first look and this one the name may have
+ * come back, the row may have moved to another name, or the whole location may have gone away, which deletes nothing.
+ *
+ * A directory goes from the bottom up, in several transactions if it is large. Threads: the index thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "index/site.h"
+#include "store/store.h"
+
+struct vanish;
+
+struct vanish_opts {
+	struct store *store;
+	/* The name of a row is there after all: compare it. */
+	void (*present)(void *arg, int64_t dir, const char *name, size_t len);
+	/* A directory has come back while it was being deleted: compare all of it. */
+	void (*halfway)(void *arg, int64_t dir);
+	void *arg;
+};
+
+int vanish_new(const struct vanish_opts *opts, struct vanish **ret_vanish);
+void vanish_free(struct vanish *vanish); /* NULL does nothing */
+
+/* Notes a row. Errors: -ENOMEM. */
+int vanish_add(struct vanish *vanish, struct site *site, int64_t row);
+
+bool vanish_is_empty(const struct vanish *vanish);
+
+/* Drops what was noted for a site. */
+void vanish_drop(struct vanish *vanish, const struct site *site);
+
+/* The site that vanish_step works on next; NULL: nothing is noted. */
+struct site *vanish_site(const struct vanish *vanish);
+
+/* Works on what was noted, at most one transaction's worth. The root of that site must be open (site_enter) and is looked
+ * at again right before anything is deleted. ret_deleted: rows that were noted and are deleted now.
+ * Errors: -ENODEV (the root is gone: nothing was deleted), store/ errors; all is still noted. */
+int vanish_step(struct vanish *vanish, struct db *db, size_t *ret_deleted);

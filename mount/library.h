@@ -1,0 +1,46 @@
+/* An open library: its lock, store, index and tree. One owner; threads may use store, index and tree as their headers
+ * say while it is open. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/uuid.h"
+#include "mount/out.h"
+
+struct store;
+struct index;
+struct fs;
+
+struct library {
+	char *dir;         /* absolute, resolved */
+	struct uuid id;
+	int lock_fd;
+	struct store *store;
+	struct index *index;
+	struct fs *fs;
+	char *mountpoint;  /* NULL: not mounted */
+	const char *forbidden[3]; /* what the index never enters: borrowed from the two above */
+	bool is_daemon;    /* it stays open, watches and identifies content */
+};
+
+struct library_opts {
+	bool is_daemon;
+	const char *mountpoint; /* NULL = none */
+};
+
+/* Opens `dir`, whose lock the caller took (holder_lock): it becomes the library's on success. Signals are blocked in the
+ * threads that this starts. Says on `out` what is wrong; returns a negative error. */
+int library_open(const char *dir, int lock_fd, const struct library_opts *opts, struct out *out,
+		 struct library **ret_library);
+
+/* Ends its threads, wipes the holder's note and gives the lock back. NULL does nothing. */
+void library_close(struct library *library);
+
+struct library_create_opts {
+	const char *dir;         /* as place_new_library made it */
+	const char *name;        /* NULL: that of the folder */
+	const char *device_name; /* NULL: the host name */
+};
+
+/* Makes key and library; leaves nothing behind when it fails. Says on `out` what is wrong; returns a negative error. */
+int library_create(const struct library_create_opts *opts, struct out *out);
