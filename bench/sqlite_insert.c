@@ -1,8 +1,8 @@
 /* A yardstick: SQLite without anything around it.
  *
- *     sqlite_insert rows DATABASE SCHEMA SHAPE   the rows of a scanned tree into the same tables and indexes, 10,000
- *                                                in a transaction, in the order in which a scan finds them
- *     sqlite_insert commits DATABASE COUNT       COUNT transactions of one row each
+ *     sqlite_insert rows DATABASE SCHEMA SHAPE     the rows of a scanned tree into the same tables and indexes, 10,000
+ *                                                  in a transaction, in the order in which a scan finds them
+ *     sqlite_insert commits DATABASE SCHEMA COUNT  COUNT transactions of one row each, into the table of links
  *
  * Both in WAL mode with synchronous=FULL. DATABASE must not exist. Prints the seconds. */
 #include <err.h>
@@ -112,21 +112,26 @@ static double insert_rows(const struct shape *shape)
 	return seconds() - start;
 }
 
+/* One link in one tag for each file, as `ln -s` makes them one by one. */
 static double commit_rows(long count)
 {
-	run("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)");
-	sqlite3_stmt *stmt = prepare("INSERT INTO t (name) VALUES (?)");
+	static const char stamp[24], content[16] = "0123456789abcdef";
 	char name[SHAPE_NAME_MAX];
+	sqlite3_stmt *pair = prepare("INSERT INTO pair (collection, entry_prefix, entry_seq, name, name_at, live, live_at, "
+				     "content, content_at) VALUES (2, 1, ?1, ?2, ?3, 1, ?3, ?4, ?3)");
 	double start = seconds();
 
 	for (long i = 0; i < count; i++) {
 		shape_file_name(0, (uint32_t)i, name);
-		sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-		check(sqlite3_step(stmt), "insert");
-		sqlite3_reset(stmt);
+		sqlite3_bind_int64(pair, 1, i);
+		sqlite3_bind_text(pair, 2, name, -1, SQLITE_STATIC);
+		sqlite3_bind_blob(pair, 3, stamp, sizeof(stamp), SQLITE_STATIC);
+		sqlite3_bind_blob(pair, 4, content, sizeof(content), SQLITE_STATIC);
+		check(sqlite3_step(pair), "pair");
+		sqlite3_reset(pair);
 	}
 	double end = seconds();
-	sqlite3_finalize(stmt);
+	sqlite3_finalize(pair);
 	return end - start;
 }
 
@@ -144,11 +149,12 @@ int main(int argc, char **argv)
 		took = insert_rows(&shape);
 		sqlite3_finalize(entry);
 		sqlite3_finalize(local_entry);
-	} else if (argc == 4 && strcmp(argv[1], "commits") == 0) {
+	} else if (argc == 5 && strcmp(argv[1], "commits") == 0) {
 		open_new(argv[2]);
-		took = commit_rows(strtol(argv[3], NULL, 10));
+		load_schema(argv[3]);
+		took = commit_rows(strtol(argv[4], NULL, 10));
 	} else {
-		errx(2, "usage: sqlite_insert rows DATABASE SCHEMA SHAPE | commits DATABASE COUNT");
+		errx(2, "usage: sqlite_insert rows DATABASE SCHEMA SHAPE | commits DATABASE SCHEMA COUNT");
 	}
 	sqlite3_close(db);
 	printf("%.6f\n", took);

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "fs/dir.h"
+#include "fs/names.h"
 #include "fs/tree.h"
 #include "store/collection.h"
 #include "store/device.h"
@@ -337,11 +338,32 @@ static int add_link_namesakes(struct expansion *e, struct db *db, const struct n
 	return add_namesakes(e, db, collection, n->name, n->name_len);
 }
 
+/* 1 when the name in the notice stands for something now, 0 when for nothing. */
+static int name_is_taken(struct db *db, const struct notice *n)
+{
+	struct dir dir = { .kind = DIR_ENTRY, .id = object_id(n->parent) };
+	uint64_t ino;
+	int r = n->name ? 0 : -ENOENT;
+
+	if (r == 0 && object_kind(n->parent) != OBJECT_ENTRY)
+		r = dir_get(db, n->parent, &dir);
+	if (r == 0)
+		r = names_find(db, &dir, n->name, n->name_len, &ino);
+	if (r == -ENOENT || r == -ENOTDIR || r == -ENAMETOOLONG)
+		return 0;
+	return r < 0 ? r : 1;
+}
+
 static int add_name_notice(struct expansion *e, struct db *db, const struct notice *n)
 {
 	struct being being;
 	int r = read_being(db, n->object, &being);
 
+	/* Something else may have taken the name since, and may be in use. */
+	if (r == 0 && being.gone && (r = name_is_taken(db, n)) == 1) {
+		being.gone = false;
+		r = 0;
+	}
 	if (r == 0)
 		r = add_names(e, n->parent, n->name, n->name_len, &being);
 	if (r == 0 && is_link(n))

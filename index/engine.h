@@ -47,6 +47,7 @@ struct apply {
 struct rescan_request {
 	struct rescan_request *next;
 	int64_t location;
+	bool taken;    /* the index thread knows of it */
 	bool attached; /* to the compare that is under way */
 	bool done;
 	int result;
@@ -102,6 +103,7 @@ struct index {
 	struct site *sites;
 	struct reconcile reconcile;
 	struct apply apply;
+	bool more_read; /* directories were read that had no room in it */
 	struct hasher_result results[ENGINE_RESULTS_MAX]; /* to be written */
 	size_t result_count;
 	uint64_t retry_ms; /* writes wait until then; 0 = they do not */
@@ -156,6 +158,7 @@ void apply_results(struct index *index, bool eager); /* writes content ids */
 /* --- full.c: comparing all of a location --- */
 
 void full_start(struct index *index, struct site *site);
+void full_attach(struct index *index, int64_t location); /* those who wait now wait for the one under way */
 void full_check(struct index *index); /* starts and ends them as is due */
 void full_end(struct index *index, struct site *site, int result);
 void full_fail(struct index *index, int64_t location, int result); /* answers those who wait for one */

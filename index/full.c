@@ -38,7 +38,7 @@ void full_fail(struct index *index, int64_t location, int result)
 	answer(index, location, false, result, NULL);
 }
 
-static void attach_all(struct index *index, int64_t location)
+void full_attach(struct index *index, int64_t location)
 {
 	pthread_mutex_lock(&index->lock);
 	for (struct rescan_request *request = index->rescans; request; request = request->next)
@@ -152,7 +152,9 @@ static void clear_tally(struct full_tally *tally)
 {
 	free(tally->first_unreadable);
 	free(tally->first_mount);
-	memset(tally, 0, sizeof(*tally));
+	tally->first_unreadable = tally->first_mount = NULL;
+	tally->entries = tally->changed = tally->unreadable = tally->mounts = 0;
+	atomic_store(&tally->unwatched, 0); /* the pool may be counting, for events */
 }
 
 static void open_watch(struct index *index, struct site *site)
@@ -194,6 +196,18 @@ static void tell_state(struct index *index)
 		hasher_pause(index->hasher, scanning);
 }
 
+/* Whether not all is watched: then it is compared now and then. */
+static void check_limit(struct index *index, struct site *site)
+{
+	bool limited = index->watches && (!site->watch || atomic_load(&site->tally.unwatched) > 0);
+
+	if (site->full || site->offline || site->unscanned || !limited || site->next_full_ms != 0)
+		return;
+	site->next_full_ms = clock_monotonic_ms() + ENGINE_UNWATCHED_MS;
+	say_unwatched(index, site);
+	tell_state(index);
+}
+
 void full_start(struct index *index, struct site *site)
 {
 	struct dir *root = NULL;
@@ -202,16 +216,20 @@ void full_start(struct index *index, struct site *site)
 	if (!presence_enter(index, site))
 		return;
 	site->want_full = false;
+	site->full_here = site->wanted_here;
+	site->wanted_here = false;
 	open_watch(index, site);
 	r = dir_load(index->db, site, site->root, &root);
 	if (r < 0) {
 		full_fail(index, site->id, r);
+		if (r != -ENOENT)
+			site->next_full_ms = clock_monotonic_ms() + ENGINE_RETRY_MS;
 		return;
 	}
 	site->full = true;
 	site->closing = false;
 	clear_tally(&site->tally);
-	attach_all(index, site->id);
+	full_attach(index, site->id);
 	root->deep = root->full = true;
 	root->fresh = site->pristine;
 	tell_state(index);
@@ -220,20 +238,17 @@ void full_start(struct index *index, struct site *site)
 
 void full_end(struct index *index, struct site *site, int result)
 {
-	bool limited;
-
 	if (!site->full)
 		return;
-	site->full = site->closing = site->wanted_here = false;
+	site->full = site->closing = site->pristine = false;
+	site->next_full_ms = 0;
 	idmap_release(&site->vanished);
 	count_watches(index);
 	if (result >= 0) {
-		site->unscanned = site->pristine = false;
-		limited = index->watches && (!site->watch || atomic_load(&site->tally.unwatched) > 0);
-		site->next_full_ms = limited ? clock_monotonic_ms() + ENGINE_UNWATCHED_MS : 0;
+		site->unscanned = false;
 		say_unreadable(index, site);
 		say_mounts(index, site);
-		say_unwatched(index, site);
+		check_limit(index, site);
 	}
 	tell_state(index);
 	answer(index, site->id, true, result, &site->tally);
@@ -307,9 +322,10 @@ static void finish_full(struct index *index, struct site *site)
 
 static void check(struct index *index, struct site *site)
 {
+	check_limit(index, site);
 	if (site->next_full_ms != 0 && clock_monotonic_ms() >= site->next_full_ms)
 		site->want_full = site->wanted_here = true;
-	if (site->full && !site->wanted_here && !is_awaited(index, site->id))
+	if (site->full && !site->full_here && !is_awaited(index, site->id))
 		atomic_store(&site->abort, true);
 	if (site->full && atomic_load(&site->abort)) {
 		full_end(index, site, site->offline ? -ENODEV : -EINTR);
@@ -325,6 +341,7 @@ static void check(struct index *index, struct site *site)
 
 void full_check(struct index *index)
 {
+	count_watches(index);
 	for (struct site *site = index->sites; site; site = site->next)
 		check(index, site);
 }

@@ -302,6 +302,22 @@ static size_t without_blanks(const char *line, size_t len)
 	return keep;
 }
 
+/* A slash means the same with a backslash before it. Returns the new length. */
+static size_t without_escaped_slashes(char *text, size_t len)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\\' && i + 1 < len) {
+			if (text[i + 1] != '/')
+				text[out++] = text[i];
+			i++;
+		}
+		text[out++] = text[i];
+	}
+	return out;
+}
+
 static enum shape shape_of(const char *text, size_t len)
 {
 	size_t specials = 0;
@@ -343,6 +359,8 @@ static bool parse_line(char *line, size_t len, struct pattern *ret_pattern)
 	}
 	if (len == 0)
 		return false;
+	if (pattern.with_path)
+		len = without_escaped_slashes(line, len);
 	line[len] = '\0';
 	pattern.text = line;
 	pattern.len = len;

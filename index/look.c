@@ -10,7 +10,7 @@
 #include "index/beneath.h"
 #include "index/engine.h"
 
-#define READS_MAX 64 /* of one location's watches in a row */
+#define READS_MAX 128 /* of one location's watches in a row: about all that the kernel keeps */
 #define TRIES_MAX 8  /* how often a directory is looked for where its row says */
 #define WAIT_MS   50 /* until a directory that is being read is looked at */
 
@@ -210,7 +210,7 @@ static void look_at_dir(const struct look *look)
 
 	if (!presence_enter(look->index, look->site))
 		return;
-	if (look->places[0].name && is_being_read(look)) {
+	if (atomic_load(&look->site->abort) || (look->places[0].name && is_being_read(look))) {
 		again(look, WAIT_MS, false);
 		return;
 	}
@@ -221,15 +221,12 @@ static void look_at_dir(const struct look *look)
 		again(look, ENGINE_RETRY_MS, false);
 		return;
 	}
-	if (!look->places[0].name) {
+	if (!look->places[0].name)
 		whole(look, dir, look->places[0].deep);
-		return;
-	}
-	if (has_ignore_file(look)) {
-		dir->refs++;
+	else if (has_ignore_file(look))
 		whole(look, dir, true);
-	}
-	by_name(look, dir);
+	else
+		by_name(look, dir);
 }
 
 /* The site that a directory belongs to; its watch goes when it is deleted. */
@@ -242,7 +239,7 @@ static struct site *site_of(struct index *index, int64_t dir)
 	if (entry_get(index->db, dir, &entry, &rows) < 0)
 		return NULL;
 	site = engine_site(index, entry.location);
-	if (!site || site->offline || atomic_load(&site->abort))
+	if (!site || site->offline || site->removing)
 		return NULL;
 	if (entry.deleted) {
 		site_forget_dir(site, dir);

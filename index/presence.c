@@ -2,19 +2,19 @@
  * its rows stay. What is under way ends (`abort`); when nothing is pending any more, its watches and its root are let go.
  * It comes back by itself, with a full compare. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "index/engine.h"
 
-#include <string.h>
-
 static void go_offline(struct index *index, struct site *site)
 {
 	_cleanup_(free_ptr) char *shown = text_printable(site->path, strlen(site->path));
 
 	site->offline = site->state_dirty = true;
+	site->returning = false;
 	atomic_store(&site->abort, true);
 	apply_drop(index, site);
 	vanish_drop(index->vanish, site);
@@ -31,20 +31,22 @@ static void go_offline(struct index *index, struct site *site)
 static void come_back(struct index *index, struct site *site)
 {
 	site->offline = site->state_dirty = false;
-	site->want_full = site->wanted_here = true; /* its end says that it is ready */
-	if (site->told_offline)
-		engine_say(index, "info", "%s is back.", site->name);
-	site->told_offline = false;
+	site->returning = true;
+	site->want_full = site->wanted_here = true; /* its end writes that it is ready */
 }
 
 bool presence_enter(struct index *index, struct site *site)
 {
 	if (site->offline)
 		return false;
-	if (site_enter(site) >= 0)
-		return true;
-	go_offline(index, site);
-	return false;
+	if (site_enter(site) < 0) {
+		go_offline(index, site);
+		return false;
+	}
+	if (site->returning)
+		engine_say(index, "info", "%s is back.", site->name);
+	site->returning = site->told_offline = false;
+	return true;
 }
 
 static bool is_quiet(const struct index *index, const struct site *site)

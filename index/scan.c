@@ -115,13 +115,25 @@ static void push_again(struct index *index, const struct dir *dir)
 	scan_push(index, anew, !anew->full);
 }
 
+/* A full compare was given up, and what an event asked for with it: that is still to be done. */
+static void keep_for_later(struct index *index, const struct dir *dir)
+{
+	struct coalesce_place place = { .dir = dir->id, .deep = dir->deep || dir->again_deep };
+
+	if (dir->site->offline || dir->site->removing || (dir->full && !dir->again))
+		return;
+	coalesce_again(index->coalesce, clock_monotonic_ms(), COALESCE_MAX_MS, &place);
+}
+
 void scan_forget(struct index *index, struct dir *dir)
 {
 	struct site *site = dir->site;
 
 	if (!dir->by_name) {
 		idmap_remove(&site->pending, (uint64_t)dir->id);
-		if (dir->again && !atomic_load(&site->abort))
+		if (atomic_load(&site->abort))
+			keep_for_later(index, dir);
+		else if (dir->again)
 			push_again(index, dir);
 		site->full_pending -= (size_t)dir->full + dir->again_full;
 	}
@@ -188,6 +200,7 @@ void scan_take(struct index *index)
 			full_read(index, dir);
 		apply_add(index, dir);
 	}
+	index->more_read = !apply_has_room(index);
 }
 
 /* --- what follows from a directory --- */

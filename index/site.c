@@ -69,7 +69,7 @@ static int take_row(struct site *site, struct db *db, int64_t id)
 	site->root = location.root;
 	site->identity = location.identity;
 	site->unscanned = location.state == LOCATION_UNSCANNED;
-	site->offline = location.state == LOCATION_OFFLINE;
+	site->returning = location.state == LOCATION_OFFLINE;
 	site->name = strndup(location.name, location.name_len);
 	site->path = strdup(location.path);
 	if (!site->name || !site->path)

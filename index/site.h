@@ -38,6 +38,7 @@ struct site {
 
 	bool offline;     /* the root is gone or is another one */
 	bool told_offline;
+	bool returning;   /* it was, and is to be said to be back */
 	bool state_dirty; /* the row does not say so yet */
 	bool check_root;  /* an event says that the root may have gone */
 	bool removing;    /* is to be dropped once nothing is pending */
@@ -48,6 +49,7 @@ struct site {
 	bool want_full;       /* a full compare is to be made */
 	bool wanted_here;     /* ... not only for somebody who asked, and may give up */
 	bool full;            /* one is under way */
+	bool full_here;       /* ... which was wanted here */
 	bool closing;         /* ... and all has been read */
 	size_t full_pending;  /* directories of it that are pending */
 	struct idmap vanished; /* rows that it did not find: entry id -> 1 */

@@ -9,7 +9,7 @@
 #include "mount/command.h"
 #include "mount/library.h"
 #include "mount/lookup.h"
-#include "mount/names.h"
+#include "mount/titles.h"
 #include "store/entry.h"
 #include "store/pair.h"
 #include "store/store.h"
@@ -193,7 +193,7 @@ int cmd_collection_list(struct call *call)
 	if (r == 0)
 		r = call->args->count > 0 ? list_files(call, db, json) : list_all(call, db, json);
 	if (r < 0)
-		return out_fail(call->out, r, "cannot list the %ss", names_noun(call->command->kind));
+		return out_fail(call->out, r, "cannot list the %ss", titles_noun(call->command->kind));
 	return r > 0 ? EXITCODE_PARTIAL : EXITCODE_DONE;
 }
 
@@ -223,7 +223,7 @@ static int find_one(struct call *call, const char *name, int64_t *ret_id)
 		out_fail(call->out, r, "cannot read the library");
 		return r;
 	}
-	r = names_find_or_say(db, call->command->kind, name, call->out, &ids, &count);
+	r = titles_find_or_say(db, call->command->kind, name, call->out, &ids, &count);
 	if (r == 0)
 		*ret_id = ids[0];
 	return r;
@@ -232,7 +232,7 @@ static int find_one(struct call *call, const char *name, int64_t *ret_id)
 int cmd_collection_rename(struct call *call)
 {
 	const struct store_write_opts opts = {.priority = STORE_INTERACTIVE};
-	const char *noun = names_noun(call->command->kind);
+	const char *noun = titles_noun(call->command->kind);
 	const char *old = call->args->words[0];
 	struct renaming renaming = {.name = call->args->words[1]};
 	int r = find_one(call, old, &renaming.id);

@@ -12,7 +12,7 @@
 #include "mount/command.h"
 #include "mount/evaluate.h"
 #include "mount/library.h"
-#include "mount/names.h"
+#include "mount/titles.h"
 #include "store/entry.h"
 #include "store/location.h"
 #include "store/object.h"
@@ -36,7 +36,7 @@ static int look_up(void *arg, const struct query_node *node, struct idset *ret_s
 	struct finding *f = arg;
 	_cleanup_(free_ptr) int64_t *ids = NULL;
 	size_t count = 0;
-	int r = names_find_or_say(f->db, COLLECTION_TAG, node->name, f->call->out, &ids, &count);
+	int r = titles_find_or_say(f->db, COLLECTION_TAG, node->name, f->call->out, &ids, &count);
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		_cleanup_(idset_release) struct idset one = IDSET_INIT;

@@ -8,7 +8,7 @@
 #include "mount/command.h"
 #include "mount/library.h"
 #include "mount/lookup.h"
-#include "mount/names.h"
+#include "mount/titles.h"
 #include "mount/path.h"
 #include "store/entry.h"
 #include "store/pair.h"
@@ -79,7 +79,7 @@ static int find_or_create(struct txn *txn, const struct addition *addition, int6
 {
 	_cleanup_(free_ptr) int64_t *ids = NULL;
 	size_t count;
-	int r = names_find(txn_db(txn), addition->kind, addition->collection, &ids, &count);
+	int r = titles_find(txn_db(txn), addition->kind, addition->collection, &ids, &count);
 
 	if (r == -ENOENT)
 		return collection_create(txn, addition->kind, addition->collection, strlen(addition->collection), ret_id);
@@ -119,7 +119,7 @@ static int write_all(struct call *call, struct addition *addition)
 
 static int fail_add(struct call *call, int r)
 {
-	const char *noun = names_noun(call->command->kind);
+	const char *noun = titles_noun(call->command->kind);
 	const char *name = call->args->words[0];
 
 	if (r == -EINVAL) {
@@ -238,12 +238,12 @@ int cmd_collection_remove(struct call *call)
 	struct db *db;
 	int missing, r = store_reader(call->library->store, &db);
 
-	if (r == 0 && names_find_or_say(db, call->command->kind, name, call->out, &removal.collections,
+	if (r == 0 && titles_find_or_say(db, call->command->kind, name, call->out, &removal.collections,
 					&removal.collection_count) < 0)
 		return EXITCODE_PARTIAL;
 	missing = r < 0 ? r : gather_pairs(call, db, &removal);
 	r = missing < 0 ? missing : remove_all(call, &removal);
 	if (r < 0)
-		return out_fail(call->out, r, "cannot take files out of the %s '%s'", names_noun(call->command->kind), name);
+		return out_fail(call->out, r, "cannot take files out of the %s '%s'", titles_noun(call->command->kind), name);
 	return missing > 0 || removal.at < removal.count ? EXITCODE_PARTIAL : EXITCODE_DONE;
 }

@@ -1,12 +1,15 @@
 /* The checkpoint thread.
  *
- *     asleep --enough pages, or writing paused--> moving pages --the WAL is too long--> holding the gate
- *        ^                                             |                                      |
- *        +---------------------------------------------+--------------------------------------+
+ *     asleep --enough pages, or writing paused--> moving pages --> holding the gate: the WAL begins anew
+ *        ^                                                                   |
+ *        +-------------------------------------------------------------------+
  *
- * It has a connection of its own and asks for PASSIVE checkpoints, which wait for nobody and stop nobody. SQLite starts
- * the WAL from its beginning only when a writer finds all of it moved, and a writer that never pauses never does: so when
- * the file has grown too long, the thread takes the gate, like any bulk writer, and cuts it.
+ * It has a connection of its own. A PASSIVE checkpoint, which waits for nobody and stops nobody, moves nearly everything;
+ * then the thread takes the gate, like any bulk writer, moves the few pages that came meanwhile and lets the WAL begin
+ * anew. SQLite does the latter by itself only when a writer finds all of it moved, and a writer that never pauses never
+ * does. It is worth the gate: a commit into a part of the file that is there already takes half the time of one that makes
+ * the file longer (160 against 320 microseconds measured). Readers that stand in the way for longer than a moment are let
+ * be until the file has grown too long; then they are waited for and the file is cut.
  *
  * The mutex guards what the writer tells (pages, commits) and `stop`; it is never held while SQLite runs. */
 #include "store/checkpoint.h"
@@ -28,7 +31,8 @@
 #define CHECKPOINT_PAGES     1000
 #define CHECKPOINT_PAUSE_NS  (UINT64_C(2) * 1000 * 1000 * 1000) /* without a commit; also between two cuts */
 #define CHECKPOINT_WAL_MAX   (64 * 1024 * 1024)
-#define CHECKPOINT_BUSY_MS   200 /* how long readers may keep the gate closed to others */
+#define CHECKPOINT_ANEW_MS   2   /* how long readers may keep the gate closed to others: for the WAL to begin anew */
+#define CHECKPOINT_BUSY_MS   200 /* ... and to have it cut */
 #define CHECKPOINT_GATE_NS   (UINT64_C(10) * 1000 * 1000 * 1000)
 #define CHECKPOINT_NICE      10
 #define IOPRIO_WHO_PROCESS   1
@@ -113,13 +117,14 @@ static bool wal_is_long(const struct checkpoint *checkpoint)
 }
 
 /* Errors are left to the next run: a checkpoint that did not happen loses nothing. */
-static void cut_wal(struct checkpoint *checkpoint)
+static void checkpoint_in_gate(struct checkpoint *checkpoint, int mode, int busy_ms)
 {
 	struct gate *gate = &checkpoint->store->gate;
 
 	if (gate_enter(gate, STORE_BULK, clock_monotonic_ns() + CHECKPOINT_GATE_NS) < 0)
 		return;
-	sqlite3_wal_checkpoint_v2(checkpoint->connection, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(checkpoint->connection, busy_ms);
+	sqlite3_wal_checkpoint_v2(checkpoint->connection, "main", mode, NULL, NULL);
 	gate_leave(gate);
 }
 
@@ -138,9 +143,10 @@ static void run(struct checkpoint *checkpoint)
 		store_write(checkpoint->store, &opts, cut_log, NULL);
 	}
 	sqlite3_wal_checkpoint_v2(checkpoint->connection, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	checkpoint_in_gate(checkpoint, SQLITE_CHECKPOINT_RESTART, CHECKPOINT_ANEW_MS);
 	if (wal_is_long(checkpoint) && now - checkpoint->last_wal_ns >= CHECKPOINT_PAUSE_NS) {
 		checkpoint->last_wal_ns = now;
-		cut_wal(checkpoint);
+		checkpoint_in_gate(checkpoint, SQLITE_CHECKPOINT_TRUNCATE, CHECKPOINT_BUSY_MS);
 	}
 }
 
@@ -173,7 +179,6 @@ static int connect_and_run(struct checkpoint *checkpoint)
 	r = connection_open(checkpoint->store->path, DB_WRITE, &checkpoint->connection);
 	if (r < 0)
 		return r;
-	sqlite3_busy_timeout(checkpoint->connection, CHECKPOINT_BUSY_MS);
 	r = connection_exec(checkpoint->connection, "PRAGMA synchronous = FULL; PRAGMA cache_size = -64;");
 	if (r < 0)
 		return r;

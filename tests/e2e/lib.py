@@ -153,8 +153,7 @@ def program():
         top = os.path.dirname(os.path.dirname(HERE))
         found = [os.path.join(top, d, "mount", "shelf") for d in sorted(os.listdir(top)) if d.startswith("build")]
         path = next((p for p in found if os.access(p, os.X_OK)), None)
-    if not path or not os.access(path, os.X_OK):
-        raise Skip("no shelf program: set SHELF_BIN or build the tree")
+    must(path and os.access(path, os.X_OK), "no shelf program: set SHELF_BIN or build the tree")
     return os.path.realpath(path)
 
 
@@ -206,6 +205,7 @@ class Home:
 
     def __init__(self):
         need_fuse()
+        self.failures_before = len(failures)
         self.shelf_path = program()
         self.dir = os.path.realpath(tempfile.mkdtemp(prefix="shelf-e2e-"))
         self.lib = os.path.join(self.dir, "Test.sdlibrary")
@@ -316,7 +316,7 @@ class Home:
             subprocess.run(["umount", "-l", point], capture_output=True, check=False)
         for text in self.sanitizer_reports():
             check(False, "a sanitizer reported:\n" + text[:8000])
-        if failures:
+        if len(failures) > self.failures_before:
             self.show_logs()
         if os.environ.get("SHELF_KEEP"):
             print(f"kept: {self.dir}")
@@ -421,7 +421,8 @@ def run(*tests):
         finally:
             if home:
                 home.close()
-        print(f"  {'FAILED' if len(failures) > before else 'ok'} ({time.monotonic() - start:.1f} s)", flush=True)
+        if home:
+            print(f"  {'FAILED' if len(failures) > before else 'ok'} ({time.monotonic() - start:.1f} s)", flush=True)
     print(f"{passed} checks passed, {len(failures)} failed, {skipped} of the tests skipped (seed {SEED})")
     if failures:
         sys.exit(1)

@@ -104,8 +104,8 @@ static void test_copies_stand_in(void **state)
 	struct world *w = *state;
 	int64_t a = world_file(w, "a.jpg", "same"), b = world_file(w, "dir/b.jpg", "same"), c = world_file(w, "c.jpg", "same");
 
-	library_content(&w->library, a, 7);
-	library_content(&w->library, b, 7);
+	world_content(w, a, 7);
+	world_content(w, b, 7);
 	library_tag(&w->library, "t");
 	assert_int_equal(world_ln(w, "../../" PHOTOS "/a.jpg", "tags/t/a"), 0);
 	world_assert_target(w, "tags/t/a", "../../" PHOTOS "/a.jpg"); /* the tagged one, as it is local */
@@ -116,7 +116,7 @@ static void test_copies_stand_in(void **state)
 	world_assert_ls(w, "tags/t", "");
 	assert_int_equal(world_rmdir(w, "tags/t"), 0);
 	assert_int_equal(world_mkdir(w, "tags/t"), 0);
-	library_content(&w->library, c, 7);
+	world_content(w, c, 7);
 	world_assert_ls(w, "tags/t", ""); /* the pair is gone with its tag */
 }
 
@@ -125,12 +125,12 @@ static void test_a_copy_brings_a_link_back(void **state)
 	struct world *w = *state;
 	int64_t a = world_file(w, "a.jpg", "same");
 
-	library_content(&w->library, a, 7);
+	world_content(w, a, 7);
 	library_tag(&w->library, "t");
 	assert_int_equal(world_ln(w, "../../" PHOTOS "/a.jpg", "tags/t/a"), 0);
 	library_delete(&w->library, a);
 	world_assert_ls(w, "tags/t", "");
-	library_content(&w->library, world_file(w, "c.jpg", "same"), 7);
+	world_content(w, world_file(w, "c.jpg", "same"), 7);
 	world_assert_target(w, "tags/t/a", "../../" PHOTOS "/c.jpg");
 }
 
@@ -144,7 +144,7 @@ static void test_the_local_copy_goes_first(void **state)
 	assert_int_equal(world_ln(w, "../../devices/phone/camera/DCIM/a.jpg", "tags/t/a"), 0);
 	world_assert_target(w, "tags/t/a", "../../devices/phone/camera/DCIM/a.jpg");
 	copy = world_file(w, "mine.jpg", "x");
-	library_content(&w->library, copy, 0xaa);
+	world_content(w, copy, 0xaa);
 	assert_int_equal(world_to(w, "tags/t/a"), copy);
 	world_assert_sound(w);
 }

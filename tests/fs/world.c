@@ -267,6 +267,27 @@ void world_attr(struct world *w, int64_t entry, uint32_t mode, uint64_t size, in
 	assert_int_equal(library_write(&w->library, update, &m), 0);
 }
 
+static int set_content(struct txn *txn, void *arg)
+{
+	struct making *m = arg;
+	uint8_t content[HASH128_LEN];
+
+	memset(content, (int)m->count, sizeof(content));
+	return entry_set_content(txn, m->id, m->attr.size, m->attr.mtime_ns, content);
+}
+
+void world_content(struct world *w, int64_t entry, uint8_t byte)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct making m = { .id = entry, .count = byte };
+	struct entry e;
+
+	assert_int_equal(entry_get(library_db(&w->library), entry, &e, &rows), 0);
+	m.attr.size = e.size;
+	m.attr.mtime_ns = e.mtime_ns;
+	assert_int_equal(library_write(&w->library, set_content, &m), 0);
+}
+
 static int move(struct txn *txn, void *arg)
 {
 	struct making *m = arg;

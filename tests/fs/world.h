@@ -33,6 +33,7 @@ char *world_real(struct world *w, const char *path);    /* its real path, on the
 void world_update(struct world *w, int64_t entry, const char *path); /* the row after the file */
 void world_move(struct world *w, int64_t entry, int64_t parent, const char *name);
 void world_attr(struct world *w, int64_t entry, uint32_t mode, uint64_t size, int64_t mtime_ns);
+void world_content(struct world *w, int64_t entry, uint8_t byte); /* content id: 16 times `byte` */
 int64_t world_bulk(struct world *w, int64_t parent, const char *prefix, unsigned count); /* rows only; the first id */
 
 /* Rows of two other devices, as if they had come by replication (peer.sql). */

@@ -113,25 +113,9 @@ static void nonsense_is_hung_up_on(void **state)
 	assert_int_equal(ask(w, &b, &error), -EPIPE);
 }
 
-static void clients_that_say_nothing_do_not_keep_it_from_ending(void **state)
+/* All slots are taken by clients that say nothing; the next one is refused. */
+static void occupy(struct world *w, int fds[CONTROL_CALLS_MAX])
 {
-	struct world *w = *state;
-	int fds[CONTROL_CALLS_MAX];
-
-	for (int i = 0; i < CONTROL_CALLS_MAX; i++)
-		assert_int_equal(control_connect(w->path, &fds[i]), 0);
-	control_stop(w->control);
-	w->control = NULL;
-	for (int i = 0; i < CONTROL_CALLS_MAX; i++)
-		close(fds[i]);
-	assert_int_equal(access(w->path, F_OK), -1);
-	assert_int_equal(control_connect(w->path, &fds[0]), -ENOENT);
-}
-
-static void too_many_at_a_time(void **state)
-{
-	struct world *w = *state;
-	int fds[CONTROL_CALLS_MAX];
 	_cleanup_(buf_release) struct buf b = BUF_INIT;
 	_cleanup_(free_ptr) char *error = NULL;
 	char *words[] = {(char *)"nonsense"};
@@ -141,8 +125,29 @@ static void too_many_at_a_time(void **state)
 	frame_put_request(&b, 0, 1, words);
 	assert_int_equal(ask(w, &b, &error), EXITCODE_BUSY);
 	assert_non_null(strstr(error, "try again"));
+}
+
+static void too_many_at_a_time(void **state)
+{
+	int fds[CONTROL_CALLS_MAX];
+
+	occupy(*state, fds);
 	for (int i = 0; i < CONTROL_CALLS_MAX; i++)
 		close(fds[i]);
+}
+
+static void clients_that_say_nothing_do_not_keep_it_from_ending(void **state)
+{
+	struct world *w = *state;
+	int fds[CONTROL_CALLS_MAX];
+
+	occupy(w, fds);
+	control_stop(w->control);
+	w->control = NULL;
+	for (int i = 0; i < CONTROL_CALLS_MAX; i++)
+		close(fds[i]);
+	assert_int_equal(access(w->path, F_OK), -1);
+	assert_int_equal(control_connect(w->path, &fds[0]), -ENOENT);
 }
 
 int main(void)

@@ -121,7 +121,7 @@ static void depth_and_length_are_bounded(void **state)
 	for (int i = 0; i < MANY; i++)
 		memcpy(longer + 2 * i, "a ", 2);
 	longer[2 * MANY] = '\0';
-	expect_problem(longer, 1000, "too long");
+	expect_problem(longer, 1002, "too long");
 	for (int i = 0; i < 1000; i++)
 		memcpy(longer + 4 * i, "not ", 4);
 	memcpy(longer + 4000, "a", 2);

@@ -1,4 +1,4 @@
-#include "mount/names.h"
+#include "mount/titles.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,12 +14,12 @@
 
 enum { NEAR_MAX = 2, SUGGESTED_MAX = 5 };
 
-const char *names_noun(enum collection_kind kind)
+const char *titles_noun(enum collection_kind kind)
 {
 	return kind == COLLECTION_ALBUM ? "album" : "tag";
 }
 
-int names_find(struct db *db, enum collection_kind kind, const char *name, int64_t **ret_ids, size_t *ret_count)
+int titles_find(struct db *db, enum collection_kind kind, const char *name, int64_t **ret_ids, size_t *ret_count)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	_cleanup_(free_ptr) int64_t *ids = NULL;
@@ -47,7 +47,7 @@ int names_find(struct db *db, enum collection_kind kind, const char *name, int64
 }
 
 /* Levenshtein's distance, one row at a time. */
-unsigned names_distance(const char *a, const char *b, unsigned limit)
+unsigned titles_distance(const char *a, const char *b, unsigned limit)
 {
 	unsigned row[TEXT_NAME_MAX + 2];
 	size_t len = strlen(b);
@@ -78,7 +78,7 @@ static bool is_near(const char *typed, const char *name)
 
 	if (len >= 3 && strcasestr(name, typed))
 		return true;
-	return names_distance(typed, name, NEAR_MAX) <= (len > 3 ? NEAR_MAX : 1);
+	return titles_distance(typed, name, NEAR_MAX) <= (len > 3 ? NEAR_MAX : 1);
 }
 
 static int suggest(struct db *db, enum collection_kind kind, const char *typed, struct buf *near)
@@ -98,25 +98,25 @@ static int suggest(struct db *db, enum collection_kind kind, const char *typed, 
 	return r < 0 ? r : buf_error(near);
 }
 
-int names_find_or_say(struct db *db, enum collection_kind kind, const char *name, struct out *out, int64_t **ret_ids,
+int titles_find_or_say(struct db *db, enum collection_kind kind, const char *name, struct out *out, int64_t **ret_ids,
 		      size_t *ret_count)
 {
 	_cleanup_(buf_release) struct buf near = BUF_INIT;
 	_cleanup_(free_ptr) char *text = NULL;
-	int r = names_find(db, kind, name, ret_ids, ret_count);
+	int r = titles_find(db, kind, name, ret_ids, ret_count);
 
 	if (r == 0)
 		return 0;
 	if (r != -ENOENT) {
-		out_fail(out, r, "cannot look up the %s %s", names_noun(kind), name);
+		out_fail(out, r, "cannot look up the %s %s", titles_noun(kind), name);
 		return r;
 	}
 	if (suggest(db, kind, name, &near) == 0 && near.len > 0)
 		text = buf_take_str(&near);
 	if (text)
-		out_error(out, "there is no %s called '%s'; do you mean: %s", names_noun(kind), name, text);
+		out_error(out, "there is no %s called '%s'; do you mean: %s", titles_noun(kind), name, text);
 	else
-		out_error(out, "there is no %s called '%s'; `shelf %s list` shows all", names_noun(kind), name,
-			  names_noun(kind));
+		out_error(out, "there is no %s called '%s'; `shelf %s list` shows all", titles_noun(kind), name,
+			  titles_noun(kind));
 	return r;
 }
