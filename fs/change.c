@@ -61,6 +61,7 @@ static int check_title(const char *name)
 	return r == 0 && !text_is_title(name, strlen(name)) ? -EINVAL : r;
 }
 
+/* What the kernel asked for it knows, and is not told. */
 static int write_through(struct fs *fs, int (*fn)(struct txn *txn, void *arg), void *arg)
 {
 	return store_write(fs->store, &(struct store_write_opts){ .priority = STORE_INTERACTIVE, .kernel_knows = true }, fn, arg);
@@ -345,6 +346,7 @@ int fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_par
 		.to = { new_parent, new_name },
 		.no_replace = flags & RENAME_NOREPLACE,
 	};
+	struct store_write_opts opts = { .priority = STORE_INTERACTIVE };
 	enum dir_kind kind = DIR_ROOT;
 	int r;
 
@@ -355,5 +357,10 @@ int fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_par
 		r = dir_kind_of(parent, &kind);
 	if (r == 0)
 		r = kind == DIR_COLLECTIONS ? check_title(new_name) : check_link_name(new_name);
-	return r < 0 ? r : write_through(fs, kind == DIR_COLLECTIONS ? rename_collection : rename_link, &a);
+	if (r < 0)
+		return r;
+	/* In another collection the link is another one, and its entry may have been there under a third name: of all that
+	 * the kernel knows nothing. */
+	opts.kernel_knows = parent == new_parent;
+	return store_write(fs->store, &opts, kind == DIR_COLLECTIONS ? rename_collection : rename_link, &a);
 }

@@ -119,6 +119,7 @@ static int get_collection(struct db *db, struct dir *dir)
 	if (!collection.shown || collection.kind == COLLECTION_FAVORITES)
 		return -ENOENT;
 	dir->collections = collection.kind;
+	dir->generation = collection.life;
 	dir->parent = place_of_kind(collection.kind);
 	return 0;
 }

@@ -25,6 +25,7 @@ struct dir {
 	uint64_t parent; /* what ".." is */
 	int64_t id;      /* row of the device, the entry or the collection; 0 for the others */
 	enum collection_kind collections; /* DIR_COLLECTIONS: what it shows; DIR_LINKS: what it is */
+	uint32_t generation; /* of a collection: its life */
 };
 
 /* The kind by number alone, whether or not it is there. Errors: -ENOTDIR (a link), -ENOENT (no such number).

@@ -130,6 +130,7 @@ static int list_collections(struct listing *l)
 		if (r < 0)
 			return r;
 		node_attr_of_dir(l->fs, object(OBJECT_COLLECTION, collection.id), dir_permissions(DIR_LINKS), &attr);
+		attr.generation = collection.life;
 		r = give(l, name.text, name.len, &attr, collection.id);
 	}
 	return r;

@@ -177,9 +177,11 @@ int node_attr(struct fs *fs, struct db *db, uint64_t ino, struct fs_attr *ret_at
 		return attr_of_pair(fs, db, object_id(ino), ret_attr);
 	default:
 		r = dir_get(db, ino, &dir);
-		if (r == 0)
-			node_attr_of_dir(fs, ino, dir_permissions(dir.kind), ret_attr);
-		return r;
+		if (r < 0)
+			return r;
+		node_attr_of_dir(fs, ino, dir_permissions(dir.kind), ret_attr);
+		ret_attr->generation = dir.generation;
+		return 0;
 	}
 }
 

@@ -29,6 +29,7 @@ void fs_free(struct fs *fs); /* closes what it holds; no call may be under way. 
 
 struct fs_attr {
 	uint64_t ino;
+	uint32_t generation; /* of a tag or album: another one after it was removed and made again */
 	uint32_t mode; /* type and permissions */
 	uint32_t nlink;
 	uint64_t size;

@@ -138,7 +138,7 @@ static const char *match_element(const char *p, const char *end, unsigned char c
 	if (p && end - p >= 2 && p[0] == '-' && p[1] != ']')
 		p = set_char(p + 1, end, &high);
 	if (p)
-		*ret_matches |= c >= low && c <= high;
+		*ret_matches |= c == low || (c >= low && c <= high); /* as git: a range that runs backwards is its first */
 	return p;
 }
 

@@ -221,6 +221,19 @@ static int upsert_collection(struct txn *txn, const struct change *change, const
 	return 0;
 }
 
+/* A collection that was not shown and is again has the row, and so the inode number, that it had. The kernel may still hold
+ * the directory that it removed under that number (somebody stands in it), in which nothing can be made any more. */
+static int count_life(struct txn *txn, int64_t id)
+{
+	int r = 0;
+	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_COLLECTION_REVIVED, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, id);
+	return stmt_run(stmt);
+}
+
 static int apply_collection(struct txn *txn, const struct change *change, const struct applied *by)
 {
 	enum collection_kind kind = collection_kind_of(change->model->kind);
@@ -231,6 +244,8 @@ static int apply_collection(struct txn *txn, const struct change *change, const 
 		r = upsert_collection(txn, change, by, &after);
 	if (r == 0)
 		r = collection_before(txn, kind, &change->key[0], &after);
+	if (r == 0 && before.id != 0 && !before.shown && after.shown)
+		r = count_life(txn, after.id);
 	if (r == 0)
 		r = tell(txn, place_of_kind(kind), object(OBJECT_COLLECTION, after.id), &before, &after);
 	if (r == 0 && before.name_len > 0)
@@ -245,7 +260,8 @@ static int apply_collection(struct txn *txn, const struct change *change, const 
 struct home { /* the collection of a pair */
 	int64_t id;
 	enum collection_kind kind;
-	bool live; /* its own register */
+	bool live;  /* its own register */
+	bool shown; /* before the change */
 	char name[TEXT_NAME_MAX + 1];
 	size_t name_len;
 };
@@ -269,6 +285,7 @@ static int find_home(struct txn *txn, enum collection_kind kind, const struct uu
 		ret_home->id = sqlite3_column_int64(stmt, 0);
 		ret_home->live = sqlite3_column_int(stmt, 1) == 1;
 		take_name(stmt, 2, ret_home->name, &ret_home->name_len);
+		ret_home->shown = sqlite3_column_int(stmt, 3) == 1;
 		return 0;
 	}
 	if (r < 0)
@@ -356,6 +373,9 @@ static int tell_home(struct txn *txn, const struct home *home)
 
 	if (home->live || home->name_len == 0)
 		return 0;
+	r = home->shown ? 0 : count_life(txn, home->id);
+	if (r < 0)
+		return r;
 	r = txn_notice(txn, NOTICE_NAME, place_of_kind(home->kind), object(OBJECT_COLLECTION, home->id), home->name,
 		       home->name_len, true);
 	return r < 0 ? r : txn_notice(txn, NOTICE_LISTING, place_of_kind(home->kind), 0, NULL, 0, true);

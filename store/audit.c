@@ -60,11 +60,11 @@ int audit_next(struct rows *rows, struct audit *ret_audit)
 	if (r != 0)
 		return r;
 	*ret_audit = (struct audit){
-		.id = sqlite3_column_int64(rows->stmt, 0),
-		.device = sqlite3_column_int64(rows->stmt, 1),
-		.at_ms = sqlite3_column_int64(rows->stmt, 2),
-		.action = (const char *)sqlite3_column_text(rows->stmt, 3),
-		.subject = (const char *)sqlite3_column_text(rows->stmt, 4),
+	    .id = sqlite3_column_int64(rows->stmt, 0),
+	    .device = sqlite3_column_int64(rows->stmt, 1),
+	    .at_ms = sqlite3_column_int64(rows->stmt, 2),
+	    .action = (const char *)sqlite3_column_text(rows->stmt, 3),
+	    .subject = (const char *)sqlite3_column_text(rows->stmt, 4),
 	};
 	return 0;
 }

@@ -4,12 +4,12 @@
  *        ^                                                                   |
  *        +-------------------------------------------------------------------+
  *
- * It has a connection of its own. A PASSIVE checkpoint, which waits for nobody and stops nobody, moves nearly everything;
- * then the thread takes the gate, like any bulk writer, moves the few pages that came meanwhile and lets the WAL begin
- * anew. SQLite does the latter by itself only when a writer finds all of it moved, and a writer that never pauses never
- * does. It is worth the gate: a commit into a part of the file that is there already takes half the time of one that makes
- * the file longer (160 against 320 microseconds measured). Readers that stand in the way for longer than a moment are let
- * be until the file has grown too long; then they are waited for and the file is cut.
+ * It has a connection of its own. A PASSIVE checkpoint, which waits for nobody and stops nobody, moves nearly
+ * everything; then the thread takes the gate, like any bulk writer, moves the few pages that came meanwhile and lets
+ * the WAL begin anew. SQLite does the latter by itself only when a writer finds all of it moved, and a writer that
+ * never pauses never does. It is worth the gate: a commit into a part of the file that is there already takes half the
+ * time of one that makes the file longer (160 against 320 microseconds measured). Readers that stand in the way for
+ * longer than a moment are let be until the file has grown too long; then they are waited for and the file is cut.
  *
  * The mutex guards what the writer tells (pages, commits) and `stop`; it is never held while SQLite runs. */
 #include "store/checkpoint.h"
@@ -28,30 +28,30 @@
 #include "store/internal.h"
 #include "store/oplog.h"
 
-#define CHECKPOINT_PAGES     1000
-#define CHECKPOINT_PAUSE_NS  (UINT64_C(2) * 1000 * 1000 * 1000) /* without a commit; also between two cuts */
-#define CHECKPOINT_WAL_MAX   (64 * 1024 * 1024)
-#define CHECKPOINT_ANEW_MS   2   /* how long readers may keep the gate closed to others: for the WAL to begin anew */
-#define CHECKPOINT_BUSY_MS   200 /* ... and to have it cut */
-#define CHECKPOINT_GATE_NS   (UINT64_C(10) * 1000 * 1000 * 1000)
-#define CHECKPOINT_NICE      10
-#define IOPRIO_WHO_PROCESS   1
-#define IOPRIO_CLASS_IDLE    3
-#define IOPRIO_CLASS_SHIFT   13
+#define CHECKPOINT_PAGES    1000
+#define CHECKPOINT_PAUSE_NS (UINT64_C(2) * 1000 * 1000 * 1000) /* without a commit; also between two cuts */
+#define CHECKPOINT_WAL_MAX  (64 * 1024 * 1024)
+#define CHECKPOINT_ANEW_MS  2	/* how long readers may keep the gate closed to others: for the WAL to begin anew */
+#define CHECKPOINT_BUSY_MS  200 /* ... and to have it cut */
+#define CHECKPOINT_GATE_NS  (UINT64_C(10) * 1000 * 1000 * 1000)
+#define CHECKPOINT_NICE	    10
+#define IOPRIO_WHO_PROCESS  1
+#define IOPRIO_CLASS_IDLE   3
+#define IOPRIO_CLASS_SHIFT  13
 
 struct checkpoint {
 	pthread_mutex_t lock; /* guards the next group */
 	pthread_cond_t wake;
 	bool stop;
-	int frames;            /* length of the WAL at the last commit */
-	int moved_frames;      /* the same when the thread last began to move pages */
-	bool pending;          /* commits since then */
+	int frames;	  /* length of the WAL at the last commit */
+	int moved_frames; /* the same when the thread last began to move pages */
+	bool pending;	  /* commits since then */
 	uint64_t last_commit_ns;
 
-	struct store *store;   /* constant */
-	sqlite3 *connection;   /* the thread's */
-	uint64_t last_cut_ns;  /* of the log; the thread's */
-	uint64_t last_wal_ns;  /* the last try to cut the WAL; the thread's */
+	struct store *store;  /* constant */
+	sqlite3 *connection;  /* the thread's */
+	uint64_t last_cut_ns; /* of the log; the thread's */
+	uint64_t last_wal_ns; /* the last try to cut the WAL; the thread's */
 	pthread_t thread;
 };
 
@@ -77,8 +77,8 @@ void checkpoint_note(struct checkpoint *checkpoint, int frames)
 static void wait_until(struct checkpoint *checkpoint, uint64_t until_ns)
 {
 	struct timespec until = {
-		.tv_sec = (time_t)(until_ns / 1000000000),
-		.tv_nsec = (long)(until_ns % 1000000000),
+	    .tv_sec = (time_t)(until_ns / 1000000000),
+	    .tv_nsec = (long)(until_ns % 1000000000),
 	};
 
 	pthread_cond_timedwait(&checkpoint->wake, &checkpoint->lock, &until);
@@ -94,7 +94,8 @@ static bool next_run(struct checkpoint *checkpoint)
 		uint64_t due_ns = checkpoint->last_commit_ns + CHECKPOINT_PAUSE_NS;
 		if (!checkpoint->pending)
 			pthread_cond_wait(&checkpoint->wake, &checkpoint->lock);
-		else if (checkpoint->frames - checkpoint->moved_frames >= CHECKPOINT_PAGES || clock_monotonic_ns() >= due_ns)
+		else if (checkpoint->frames - checkpoint->moved_frames >= CHECKPOINT_PAGES ||
+			 clock_monotonic_ns() >= due_ns)
 			go = true;
 		else
 			wait_until(checkpoint, due_ns);
@@ -135,7 +136,7 @@ static int cut_log(struct txn *txn, void *arg)
 
 static void run(struct checkpoint *checkpoint)
 {
-	const struct store_write_opts opts = { .priority = STORE_BULK };
+	const struct store_write_opts opts = {.priority = STORE_BULK};
 	uint64_t now = clock_monotonic_ns();
 
 	if (now - checkpoint->last_cut_ns >= CHECKPOINT_PAUSE_NS) {

@@ -23,7 +23,8 @@ static void read_row(sqlite3_stmt *stmt, struct collection *ret_collection)
 		.kind = (enum collection_kind)sqlite3_column_int(stmt, 1),
 		.name = (const char *)sqlite3_column_text(stmt, 3),
 		.name_len = (size_t)sqlite3_column_bytes(stmt, 3),
-		.shown = sqlite3_column_int(stmt, 4) == 1,
+		.life = (uint32_t)sqlite3_column_int64(stmt, 4),
+		.shown = sqlite3_column_int(stmt, 5) == 1,
 	};
 	if (sqlite3_column_bytes(stmt, 2) == UUID_LEN)
 		memcpy(ret_collection->uuid.bytes, sqlite3_column_blob(stmt, 2), UUID_LEN);

@@ -20,7 +20,7 @@
 #include "sync/naming.h"
 
 static const char *const made_files[] = {
-	"database.db", "database.db-wal", "database.db-shm", "sync.db", "sync.db-wal", "sync.db-shm",
+    "database.db", "database.db-wal", "database.db-shm", "sync.db", "sync.db-wal", "sync.db-shm",
 };
 
 struct making {
@@ -58,7 +58,7 @@ static int insert_uuid(struct db *db, enum statement which, const struct uuid *u
 
 static int insert_origin(struct db *db, const struct uuid *device)
 {
-	struct hlc clock = { 0 };
+	struct hlc clock = {0};
 	uint64_t epoch;
 	int r = 0;
 	sqlite3_stmt *stmt = db_stmt(db, STMT_LIBRARY_INSERT_ORIGIN, &r);
@@ -122,7 +122,8 @@ static int join_self(struct txn *txn, void *arg)
 
 	r = change_set_add(&set, MODEL_DEVICE, device, NULL, &change);
 	if (r >= 0)
-		r = change_put_bytes(&set, change, DEVICE_NAME, making->opts->device_name, strlen(making->opts->device_name));
+		r = change_put_bytes(&set, change, DEVICE_NAME, making->opts->device_name,
+				     strlen(making->opts->device_name));
 	if (r >= 0)
 		r = change_put_bytes(&set, change, DEVICE_PUBLIC_KEY, key_public(making->key), KEY_PUBLIC_LEN);
 	if (r >= 0)
@@ -134,7 +135,7 @@ static int join_self(struct txn *txn, void *arg)
 
 static int add_self(struct making *making)
 {
-	const struct store_write_opts opts = { .priority = STORE_INTERACTIVE };
+	const struct store_write_opts opts = {.priority = STORE_INTERACTIVE};
 	struct store *store;
 	int r;
 
@@ -237,7 +238,7 @@ static void unmake(const char *dir)
 int store_create(const char *dir, const struct store_create_opts *opts, const struct key *key)
 {
 	_cleanup_(free_ptr) char *path = NULL;
-	struct making making = { .dir = dir, .opts = opts, .key = key };
+	struct making making = {.dir = dir, .opts = opts, .key = key};
 	int r;
 
 	if (!text_is_title(opts->library_name, strlen(opts->library_name)) ||

@@ -1,8 +1,8 @@
 /* Connections and their statements.
  *
- * A reader is small on purpose: with ten FUSE threads and a million entries, all of shelf has 64 MiB. Pages of the file
- * are mapped, which is page cache and not memory of ours; the connection's own cache holds little more than what is still
- * in the WAL. Statements are prepared when they are first needed, as few threads need all of them.
+ * A reader is small on purpose: with ten FUSE threads and a million entries, all of shelf has 64 MiB. The file is not
+ * mapped, as an I/O error on a mapped page is a SIGBUS, which ends the process; reading costs no more. Statements are
+ * prepared when they are first needed, as few threads need all of them.
  *
  * Foreign keys are not enforced: a row of another device may come before the one it refers to (design section 4). */
 #include "store/db.h"
@@ -38,8 +38,8 @@ static const char writer_pragmas[] = "PRAGMA journal_mode = WAL;"
 
 static const char reader_pragmas[] = "PRAGMA query_only = ON;"
 				     "PRAGMA trusted_schema = OFF;"
-				     "PRAGMA cache_size = -1024;"
-				     "PRAGMA mmap_size = 1073741824;";
+				     "PRAGMA mmap_size = 0;"
+				     "PRAGMA cache_size = -1024;";
 
 /* --- errors --- */
 
@@ -75,7 +75,8 @@ static int translate(int code, int system_errno)
 			return -ENOMEM;
 		if (system_errno == ENOSPC || system_errno == EROFS || system_errno == EDQUOT)
 			return -system_errno;
-		return system_errno == EFBIG ? -ENOSPC : -EIO; /* EFBIG: a limit on the size of files, as good as full */
+		return system_errno == EFBIG ? -ENOSPC
+					     : -EIO; /* EFBIG: a limit on the size of files, as good as full */
 	default:
 		return -EIO;
 	}
@@ -443,13 +444,13 @@ int db_location(struct db *db, int64_t id, struct db_location *ret_location)
 	if (r < 0)
 		return r;
 	if (r > 0) {
-		*ret_location = (struct db_location){ 0 };
+		*ret_location = (struct db_location){0};
 		return 0;
 	}
 	*kept = (struct db_location){
-		.id = id,
-		.prefix = (uint64_t)sqlite3_column_int64(stmt, 0),
-		.device = sqlite3_column_int64(stmt, 1),
+	    .id = id,
+	    .prefix = (uint64_t)sqlite3_column_int64(stmt, 0),
+	    .device = sqlite3_column_int64(stmt, 1),
 	};
 	*ret_location = *kept;
 	return 0;

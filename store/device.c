@@ -19,11 +19,11 @@ int device_next(struct rows *rows, struct device *ret_device)
 	if (sqlite3_column_bytes(stmt, 1) != UUID_LEN)
 		return -ERR_CORRUPT;
 	*ret_device = (struct device){
-		.id = sqlite3_column_int64(stmt, 0),
-		.name = (const char *)sqlite3_column_text(stmt, 2),
-		.name_len = (size_t)sqlite3_column_bytes(stmt, 2),
-		.member = sqlite3_column_int(stmt, 3) != 0,
-		.self = sqlite3_column_int64(stmt, 0) == rows_db(rows)->store->info.device_row,
+	    .id = sqlite3_column_int64(stmt, 0),
+	    .name = (const char *)sqlite3_column_text(stmt, 2),
+	    .name_len = (size_t)sqlite3_column_bytes(stmt, 2),
+	    .member = sqlite3_column_int(stmt, 3) != 0,
+	    .self = sqlite3_column_int64(stmt, 0) == rows_db(rows)->store->info.device_row,
 	};
 	memcpy(ret_device->uuid.bytes, sqlite3_column_blob(stmt, 1), UUID_LEN);
 	return 0;

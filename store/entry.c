@@ -34,19 +34,19 @@ int entry_next(struct rows *rows, struct entry *ret_entry)
 	if (r < 0)
 		return r;
 	*ret_entry = (struct entry){
-		.id = sqlite3_column_int64(stmt, 0),
-		.location = sqlite3_column_int64(stmt, 1),
-		.uuid = uuid_entry(location.prefix, (uint64_t)sqlite3_column_int64(stmt, 2) & SEQ_MASK),
-		.parent = sqlite3_column_int64(stmt, 3),
-		.name = (const char *)sqlite3_column_text(stmt, 4),
-		.name_len = (size_t)sqlite3_column_bytes(stmt, 4),
-		.mode = (uint32_t)sqlite3_column_int64(stmt, 5),
-		.size = (uint64_t)sqlite3_column_int64(stmt, 6),
-		.mtime_ns = sqlite3_column_int64(stmt, 7),
-		.deleted = sqlite3_column_int(stmt, 8) != 0,
-		.local = location.device == db->store->info.device_row,
-		.ino = (uint64_t)sqlite3_column_int64(stmt, 10),
-		.btime_ns = sqlite3_column_int64(stmt, 11),
+	    .id = sqlite3_column_int64(stmt, 0),
+	    .location = sqlite3_column_int64(stmt, 1),
+	    .uuid = uuid_entry(location.prefix, (uint64_t)sqlite3_column_int64(stmt, 2) & SEQ_MASK),
+	    .parent = sqlite3_column_int64(stmt, 3),
+	    .name = (const char *)sqlite3_column_text(stmt, 4),
+	    .name_len = (size_t)sqlite3_column_bytes(stmt, 4),
+	    .mode = (uint32_t)sqlite3_column_int64(stmt, 5),
+	    .size = (uint64_t)sqlite3_column_int64(stmt, 6),
+	    .mtime_ns = sqlite3_column_int64(stmt, 7),
+	    .deleted = sqlite3_column_int(stmt, 8) != 0,
+	    .local = location.device == db->store->info.device_row,
+	    .ino = (uint64_t)sqlite3_column_int64(stmt, 10),
+	    .btime_ns = sqlite3_column_int64(stmt, 11),
 	};
 	take_content(stmt, 9, ret_entry);
 	return ret_entry->name ? 0 : -ENOMEM;
@@ -79,7 +79,8 @@ int entry_by_uuid(struct db *db, const struct uuid *uuid, struct entry *ret_entr
 	return rows_only(ret_rows, entry_next(ret_rows, ret_entry));
 }
 
-int entry_child(struct db *db, int64_t parent, const char *name, size_t len, struct entry *ret_entry, struct rows *ret_rows)
+int entry_child(struct db *db, int64_t parent, const char *name, size_t len, struct entry *ret_entry,
+		struct rows *ret_rows)
 {
 	int r = 0;
 	sqlite3_stmt *stmt = db_stmt(db, STMT_ENTRY_CHILD, &r);
@@ -152,7 +153,7 @@ struct step {
 struct walk {
 	int (*visit)(void *arg, const struct step *step); /* with each row, from the entry up to the root */
 	void *arg;
-	int64_t root;     /* set at the end: the row without a parent ... */
+	int64_t root;	  /* set at the end: the row without a parent ... */
 	int64_t location; /* ... and its location */
 };
 
@@ -166,12 +167,12 @@ static int walk_step(sqlite3_stmt *stmt, int64_t id, struct step *ret_step)
 	if (r != 0)
 		return r < 0 ? r : -ENOENT;
 	*ret_step = (struct step){
-		.id = id,
-		.location = sqlite3_column_int64(stmt, 0),
-		.parent = sqlite3_column_int64(stmt, 1),
-		.name = (const char *)sqlite3_column_text(stmt, 2),
-		.name_len = (size_t)sqlite3_column_bytes(stmt, 2),
-		.deleted = sqlite3_column_int(stmt, 3) != 0,
+	    .id = id,
+	    .location = sqlite3_column_int64(stmt, 0),
+	    .parent = sqlite3_column_int64(stmt, 1),
+	    .name = (const char *)sqlite3_column_text(stmt, 2),
+	    .name_len = (size_t)sqlite3_column_bytes(stmt, 2),
+	    .deleted = sqlite3_column_int(stmt, 3) != 0,
 	};
 	return 0;
 }
@@ -283,8 +284,8 @@ static void names_release(struct names *names)
 
 int entry_path(struct db *db, int64_t id, struct buf *ret_path)
 {
-	_cleanup_(names_release) struct names names = { .reversed = BUF_INIT, .first = true };
-	struct walk walk = { .visit = add_name, .arg = &names };
+	_cleanup_(names_release) struct names names = {.reversed = BUF_INIT, .first = true};
+	struct walk walk = {.visit = add_name, .arg = &names};
 	int r;
 
 	r = walk_to_root(db, id, &walk);
@@ -298,7 +299,7 @@ static int check_live(void *arg, const struct step *step)
 
 int entry_is_reachable(struct db *db, int64_t id)
 {
-	struct walk walk = { .visit = check_live };
+	struct walk walk = {.visit = check_live};
 	int r;
 
 	r = walk_to_root(db, id, &walk);
@@ -315,7 +316,7 @@ static int meet(void *arg, const struct step *step)
 
 int entry_is_below(struct db *db, int64_t id, int64_t ancestor)
 {
-	struct walk walk = { .visit = meet, .arg = &ancestor };
+	struct walk walk = {.visit = meet, .arg = &ancestor};
 	int r;
 
 	r = walk_up(db, id, &walk);

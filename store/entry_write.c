@@ -1,9 +1,4 @@
-/* Changes of this device's entries, each with the notices that it owes (store/notice.h).
- *
- * A link in a tag leads to the entry that was tagged or to a copy, an entry with the same content id. So whatever appears,
- * goes or changes its content may turn links elsewhere: LINKS tells of it, but only when a link can be concerned, which a
- * few index look-ups answer. When an entry loses its content id, a subscriber could no longer find the links by it:
- * they are named one by one. */
+/* Changes of this device's entries, each with the notices that it owes (store/notice.h). */
 #include "store/entry.h"
 
 #include <errno.h>
@@ -18,7 +13,6 @@
 #include "store/internal.h"
 #include "store/object.h"
 #include "store/oplog.h"
-#include "store/place.h"
 #include "sync/change.h"
 #include "sync/model.h"
 
@@ -50,8 +44,8 @@ static int load(struct txn *txn, int64_t id, struct own *ret_own)
 
 static int tell_entry(struct txn *txn, enum notice_change change, const struct entry *entry)
 {
-	return txn_notice(txn, change, object(OBJECT_ENTRY, entry->parent), object(OBJECT_ENTRY, entry->id), entry->name,
-			  entry->name_len, true);
+	return txn_notice(txn, change, object(OBJECT_ENTRY, entry->parent), object(OBJECT_ENTRY, entry->id),
+			  entry->name, entry->name_len, true);
 }
 
 /* The root of a location has its place among the locations of its device, under the location's name. */
@@ -67,8 +61,9 @@ static int tell_root_attr(struct txn *txn, const struct entry *root)
 	r = stmt_step(stmt);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	return txn_notice(txn, NOTICE_ATTR, object(OBJECT_DEVICE, sqlite3_column_int64(stmt, 0)), object(OBJECT_ENTRY, root->id),
-			  (const char *)sqlite3_column_text(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1), true);
+	return txn_notice(txn, NOTICE_ATTR, object(OBJECT_DEVICE, sqlite3_column_int64(stmt, 0)),
+			  object(OBJECT_ENTRY, root->id), (const char *)sqlite3_column_text(stmt, 1),
+			  (size_t)sqlite3_column_bytes(stmt, 1), true);
 }
 
 static int tell_attr(struct txn *txn, const struct entry *entry)
@@ -79,96 +74,6 @@ static int tell_attr(struct txn *txn, const struct entry *entry)
 static int tell_listing(struct txn *txn, int64_t parent)
 {
 	return txn_notice(txn, NOTICE_LISTING, object(OBJECT_ENTRY, parent), 0, NULL, 0, true);
-}
-
-static int tell_object(struct txn *txn, enum notice_change change, int64_t id)
-{
-	return txn_notice(txn, change, 0, object(OBJECT_ENTRY, id), NULL, 0, true);
-}
-
-/* --- links --- */
-
-/* Whether a link may lead to the entry, if its content id is `content` (NULL: unknown). 1 or 0. */
-static int is_linked(struct txn *txn, const struct entry *entry, const uint8_t *content)
-{
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
-	uint64_t prefix, seq;
-	int r = 0;
-
-	stmt = db_stmt(txn->db, STMT_ENTRY_IS_LINKED, &r);
-	if (!stmt)
-		return r;
-	uuid_entry_split(&entry->uuid, &prefix, &seq);
-	bind_int(stmt, 1, (int64_t)prefix);
-	bind_int(stmt, 2, (int64_t)seq);
-	if (content)
-		bind_blob(stmt, 3, content, HASH128_LEN);
-	r = stmt_step(stmt);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	return sqlite3_column_int(stmt, 0) != 0;
-}
-
-static int tell_links(struct txn *txn, const struct entry *entry, const uint8_t *content)
-{
-	int r;
-
-	if (!txn->collects)
-		return 0;
-	r = is_linked(txn, entry, content);
-	return r > 0 ? tell_object(txn, NOTICE_LINKS, entry->id) : r;
-}
-
-static int tell_pairs_with(struct txn *txn, const uint8_t *content)
-{
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
-	int r = 0;
-
-	stmt = db_stmt(txn->db, STMT_ENTRY_CONTENT_PAIRS, &r);
-	if (!stmt)
-		return r;
-	bind_blob(stmt, 1, content, HASH128_LEN);
-	while ((r = stmt_step(stmt)) == 0) {
-		r = txn_notice(txn, NOTICE_NAME, place_of_collection(sqlite3_column_int64(stmt, 1)),
-			       object(OBJECT_PAIR, sqlite3_column_int64(stmt, 0)), (const char *)sqlite3_column_text(stmt, 2),
-			       (size_t)sqlite3_column_bytes(stmt, 2), true);
-		if (r < 0)
-			return r;
-	}
-	return r < 0 ? r : 0;
-}
-
-static int tell_named_with(struct txn *txn, const uint8_t *content)
-{
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
-	int r = 0;
-
-	stmt = db_stmt(txn->db, STMT_ENTRY_CONTENT_NAMED, &r);
-	if (!stmt)
-		return r;
-	bind_blob(stmt, 1, content, HASH128_LEN);
-	while ((r = stmt_step(stmt)) == 0) {
-		r = tell_object(txn, NOTICE_LINKS, sqlite3_column_int64(stmt, 0));
-		if (r < 0)
-			return r;
-	}
-	return r < 0 ? r : 0;
-}
-
-/* `entry` had `entry->content` and has it no more: links by that content may have led to it. */
-static int tell_lost_content(struct txn *txn, const struct entry *entry)
-{
-	int r;
-
-	if (!txn->collects || !entry->has_content)
-		return 0;
-	r = is_linked(txn, entry, entry->content);
-	if (r <= 0)
-		return r;
-	r = tell_object(txn, NOTICE_LINKS, entry->id);
-	if (r >= 0)
-		r = tell_pairs_with(txn, entry->content);
-	return r < 0 ? r : tell_named_with(txn, entry->content);
 }
 
 /* --- inserting --- */
@@ -292,7 +197,7 @@ int entry_update(struct txn *txn, int64_t id, const struct entry_attr *attr)
 	if (r >= 0)
 		r = tell_attr(txn, entry);
 	if (r >= 0 && drops_content)
-		r = tell_lost_content(txn, entry);
+		r = entry_tell_lost_content(txn, entry);
 	return r;
 }
 
@@ -345,9 +250,9 @@ static int tell_move(struct txn *txn, const struct entry *from, const struct ent
 	if (r >= 0 && !from->deleted)
 		r = tell_entry(txn, NOTICE_NAME, to);
 	if (r >= 0)
-		r = tell_object(txn, NOTICE_LINKS, to->id);
+		r = entry_tell(txn, NOTICE_LINKS, to->id);
 	if (r >= 0 && !from->deleted && S_ISDIR(to->mode))
-		r = tell_object(txn, NOTICE_BELOW, to->id);
+		r = entry_tell(txn, NOTICE_BELOW, to->id);
 	return r;
 }
 
@@ -383,7 +288,7 @@ int entry_move(struct txn *txn, int64_t id, int64_t parent, const char *name, si
  * row has one parent, so only a cycle through the first one could bring a row twice. */
 struct doomed {
 	struct buf ids; /* int64_t each */
-	size_t next;    /* bytes of `ids` whose children are in it */
+	size_t next;	/* bytes of `ids` whose children are in it */
 };
 
 static int doom(struct txn *txn, struct doomed *doomed, const struct entry *entry)
@@ -393,7 +298,7 @@ static int doom(struct txn *txn, struct doomed *doomed, const struct entry *entr
 	r = buf_append(&doomed->ids, &entry->id, sizeof(entry->id));
 	if (r >= 0)
 		r = tell_entry(txn, NOTICE_NAME, entry);
-	return r < 0 ? r : tell_links(txn, entry, entry->has_content ? entry->content : NULL);
+	return r < 0 ? r : entry_tell_links(txn, entry, entry->has_content ? entry->content : NULL);
 }
 
 static int doomed_at(const struct doomed *doomed, size_t at, int64_t *ret_id)
@@ -443,7 +348,7 @@ static void doomed_release(struct doomed *doomed)
 
 int entry_delete(struct txn *txn, int64_t id)
 {
-	_cleanup_(doomed_release) struct doomed doomed = { .ids = BUF_INIT };
+	_cleanup_(doomed_release) struct doomed doomed = {.ids = BUF_INIT};
 	struct own own;
 	int r;
 
@@ -494,7 +399,8 @@ static enum model_kind pair_kind_of(int collection_kind)
 	}
 }
 
-static int add_pair_change(struct change_set *set, sqlite3_stmt *stmt, const struct entry *entry, const uint8_t *content)
+static int add_pair_change(struct change_set *set, sqlite3_stmt *stmt, const struct entry *entry,
+			   const uint8_t *content)
 {
 	struct change *change;
 	struct uuid collection;
@@ -508,7 +414,8 @@ static int add_pair_change(struct change_set *set, sqlite3_stmt *stmt, const str
 }
 
 /* Some of the live pairs that name the entry and have other content. */
-static int collect_stale_pairs(struct txn *txn, const struct entry *entry, const uint8_t *content, struct change_set *set)
+static int collect_stale_pairs(struct txn *txn, const struct entry *entry, const uint8_t *content,
+			       struct change_set *set)
 {
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
 	uint64_t prefix, seq;
@@ -560,9 +467,9 @@ int entry_set_content(struct txn *txn, int64_t id, uint64_t size, int64_t mtime_
 	if (!entry->has_content || memcmp(entry->content, content, HASH128_LEN) != 0) {
 		r = set_content_row(txn, id, content);
 		if (r >= 0)
-			r = tell_lost_content(txn, entry);
+			r = entry_tell_lost_content(txn, entry);
 		if (r >= 0)
-			r = tell_links(txn, entry, content);
+			r = entry_tell_links(txn, entry, content);
 	}
 	return r < 0 ? r : refresh_pairs(txn, entry, content);
 }

@@ -24,7 +24,7 @@
 struct events {
 	pthread_mutex_t lock;
 	sqlite3 *connection; /* under the lock; NULL: read only, and there is no sync.db */
-	bool read_only;      /* constant */
+	bool read_only;	     /* constant */
 };
 
 static const char insert_sql[] = "INSERT INTO event (at_ms, level, text) VALUES (?1, ?2, ?3)";
@@ -248,10 +248,10 @@ static int event_list_add(struct event_list *list, sqlite3_stmt *stmt)
 	memcpy(copy, sqlite3_column_text(stmt, 2), level_len + 1);
 	memcpy(copy + level_len + 1, sqlite3_column_text(stmt, 3), text_len + 1);
 	list->items[list->count++] = (struct event){
-		.id = sqlite3_column_int64(stmt, 0),
-		.at_ms = sqlite3_column_int64(stmt, 1),
-		.level = copy,
-		.text = copy + level_len + 1,
+	    .id = sqlite3_column_int64(stmt, 0),
+	    .at_ms = sqlite3_column_int64(stmt, 1),
+	    .level = copy,
+	    .text = copy + level_len + 1,
 	};
 	return 0;
 }
@@ -278,7 +278,7 @@ static int event_list_read(struct event_list *list, sqlite3 *connection, unsigne
 
 int event_list(struct store *store, unsigned limit, int (*fn)(void *arg, const struct event *event), void *arg)
 {
-	_cleanup_(event_list_release) struct event_list list = { 0 };
+	_cleanup_(event_list_release) struct event_list list = {0};
 	struct events *events = store->events;
 	int r = 0;
 

@@ -32,7 +32,7 @@ struct gate_waiter {
 
 void gate_init(struct gate *gate)
 {
-	*gate = (struct gate){ 0 };
+	*gate = (struct gate){0};
 	pthread_mutex_init(&gate->lock, NULL);
 }
 
@@ -65,10 +65,10 @@ static void queue_remove(struct gate_queue *queue, struct gate_waiter *waiter)
 /* Called with the lock held. Returns whether the gate was handed over before the deadline. */
 static bool wait_in(struct gate_queue *queue, pthread_mutex_t *lock, uint64_t deadline_ns)
 {
-	struct gate_waiter waiter = { .thread = pthread_self() };
+	struct gate_waiter waiter = {.thread = pthread_self()};
 	struct timespec until = {
-		.tv_sec = (time_t)(deadline_ns / 1000000000),
-		.tv_nsec = (long)(deadline_ns % 1000000000),
+	    .tv_sec = (time_t)(deadline_ns / 1000000000),
+	    .tv_nsec = (long)(deadline_ns % 1000000000),
 	};
 	pthread_condattr_t attr;
 	int r = 0;
@@ -184,14 +184,15 @@ static int write_inside(struct txn *txn, int (*fn)(struct txn *txn, void *arg), 
 	return r;
 }
 
-int store_write(struct store *store, const struct store_write_opts *opts, int (*fn)(struct txn *txn, void *arg), void *arg)
+int store_write(struct store *store, const struct store_write_opts *opts, int (*fn)(struct txn *txn, void *arg),
+		void *arg)
 {
 	bool bulk = opts->priority == STORE_BULK;
 	struct txn txn = {
-		.store = store,
-		.db = store->writer,
-		.priority = opts->priority,
-		.kernel_knows = opts->kernel_knows,
+	    .store = store,
+	    .db = store->writer,
+	    .priority = opts->priority,
+	    .kernel_knows = opts->kernel_knows,
 	};
 	int r;
 

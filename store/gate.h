@@ -1,8 +1,8 @@
-/* The write gate: one writer at a time, interactive ones before bulk ones, each kind in the order of arrival. Internal to
- * store/.
+/* The write gate: one writer at a time, interactive ones before bulk ones, each kind in the order of arrival. Internal
+ * to store/.
  *
- * Leaving hands the gate over to the first waiter, if there is one, so nobody who comes later can barge in: bulk writers
- * that leave and come back at once still let each other through. Threads: any. */
+ * Leaving hands the gate over to the first waiter, if there is one, so nobody who comes later can barge in: bulk
+ * writers that leave and come back at once still let each other through. Threads: any. */
 #pragma once
 
 #include <pthread.h>
@@ -20,9 +20,9 @@ struct gate_queue {
 };
 
 struct gate {
-	pthread_mutex_t lock; /* guards all below */
-	bool held;            /* also while it is handed to a waiter that has not woken up yet */
-	pthread_t owner;      /* while held */
+	pthread_mutex_t lock;	     /* guards all below */
+	bool held;		     /* also while it is handed to a waiter that has not woken up yet */
+	pthread_t owner;	     /* while held */
 	struct gate_queue queues[2]; /* by store_priority */
 };
 

@@ -18,7 +18,7 @@
 /* --- connections (db.c) --- */
 
 enum db_mode {
-	DB_WRITE,      /* the one that commits: WAL, synchronous=FULL */
+	DB_WRITE, /* the one that commits: WAL, synchronous=FULL */
 	DB_READ,
 	DB_READ_FIXED, /* a file that nobody can change: read without WAL and locks */
 };
@@ -28,7 +28,7 @@ int connection_open(const char *path, enum db_mode mode, sqlite3 **ret_connectio
 void connection_close(sqlite3 *connection); /* NULL does nothing */
 void connection_closep(sqlite3 **connection);
 int connection_exec(sqlite3 *connection, const char *sql); /* several statements; rows are dropped */
-int connection_error(sqlite3 *connection, int code); /* db_error, with the errno that the system gave */
+int connection_error(sqlite3 *connection, int code);	   /* db_error, with the errno that the system gave */
 int connection_int(sqlite3 *connection, const char *sql, int64_t *ret_value); /* the first column of the first row */
 
 void stmt_finalize(sqlite3_stmt **stmt); /* for _cleanup_, on statements that are no db_stmt */
@@ -47,7 +47,7 @@ struct db {
 	struct store *store;
 	struct db *next; /* readers: in the store's list, guarded by its lock */
 	bool writer;
-	int depth;       /* of db_begin */
+	int depth; /* of db_begin */
 	bool used[STMT_COUNT];
 	uint16_t active[STMT_COUNT]; /* the statements in use, the latest last */
 	unsigned active_count;
@@ -83,17 +83,17 @@ struct readers {
 
 /* Constant while open, but for the parts that have locks and what `gate` guards: the writer, the clock. */
 struct store {
-	char *path;      /* database.db */
+	char *path;	 /* database.db */
 	char *sync_path; /* sync.db */
 	char *wal_path;
 	struct store_info info;
-	int64_t origin;  /* row */
+	int64_t origin; /* row */
 	bool read_only;
-	bool fixed;      /* read only, and there is no WAL: readers need no locks */
+	bool fixed; /* read only, and there is no WAL: readers need no locks */
 	struct gate gate;
 	struct db *writer; /* NULL when read_only */
 	struct hlc clock;
-	int wal_frames;    /* of the last commit */
+	int wal_frames; /* of the last commit */
 	struct readers readers;
 	struct subscription subscription;
 	struct checkpoint *checkpoint; /* NULL when read_only or while the store is being made */

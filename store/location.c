@@ -22,21 +22,22 @@ int location_next(struct rows *rows, struct location *ret_location)
 	if (r != 0)
 		return r;
 	*ret_location = (struct location){
-		.id = sqlite3_column_int64(stmt, 0),
-		.device = sqlite3_column_int64(stmt, 1),
-		.prefix = (uint64_t)sqlite3_column_int64(stmt, 2),
-		.name = (const char *)sqlite3_column_text(stmt, 3),
-		.name_len = (size_t)sqlite3_column_bytes(stmt, 3),
-		.path = (const char *)sqlite3_column_text(stmt, 4),
-		.exclude = (const char *)sqlite3_column_text(stmt, 5),
-		.root = sqlite3_column_int64(stmt, 6),
-		.identity = {
-			.fsid = (uint64_t)sqlite3_column_int64(stmt, 7),
-			.ino = (uint64_t)sqlite3_column_int64(stmt, 8),
-			.btime_ns = sqlite3_column_int64(stmt, 9),
+	    .id = sqlite3_column_int64(stmt, 0),
+	    .device = sqlite3_column_int64(stmt, 1),
+	    .prefix = (uint64_t)sqlite3_column_int64(stmt, 2),
+	    .name = (const char *)sqlite3_column_text(stmt, 3),
+	    .name_len = (size_t)sqlite3_column_bytes(stmt, 3),
+	    .path = (const char *)sqlite3_column_text(stmt, 4),
+	    .exclude = (const char *)sqlite3_column_text(stmt, 5),
+	    .root = sqlite3_column_int64(stmt, 6),
+	    .identity =
+		{
+		    .fsid = (uint64_t)sqlite3_column_int64(stmt, 7),
+		    .ino = (uint64_t)sqlite3_column_int64(stmt, 8),
+		    .btime_ns = sqlite3_column_int64(stmt, 9),
 		},
-		.state = (enum location_state)sqlite3_column_int(stmt, 10),
-		.scanned_ms = sqlite3_column_int64(stmt, 11),
+	    .state = (enum location_state)sqlite3_column_int(stmt, 10),
+	    .scanned_ms = sqlite3_column_int64(stmt, 11),
 	};
 	return ret_location->name && ret_location->path && ret_location->exclude ? 0 : -ENOMEM;
 }
@@ -79,10 +80,10 @@ int location_totals(struct db *db, int64_t id, struct location_totals *ret_total
 	if (r != 0)
 		return r < 0 ? r : -EIO;
 	*ret_totals = (struct location_totals){
-		.entries = (uint64_t)sqlite3_column_int64(stmt, 0),
-		.files = (uint64_t)sqlite3_column_int64(stmt, 1),
-		.bytes = (uint64_t)sqlite3_column_int64(stmt, 2),
-		.unhashed = (uint64_t)sqlite3_column_int64(stmt, 3),
+	    .entries = (uint64_t)sqlite3_column_int64(stmt, 0),
+	    .files = (uint64_t)sqlite3_column_int64(stmt, 1),
+	    .bytes = (uint64_t)sqlite3_column_int64(stmt, 2),
+	    .unhashed = (uint64_t)sqlite3_column_int64(stmt, 3),
 	};
 	return 0;
 }
@@ -144,12 +145,12 @@ static int insert_local(struct txn *txn, int64_t id, const struct location_ident
 
 static int insert_root(struct txn *txn, int64_t id, const struct location_new *new)
 {
-	const struct entry_place place = { .location = id, .name = "" };
+	const struct entry_place place = {.location = id, .name = ""};
 	const struct entry_attr attr = {
-		.mode = S_IFDIR | (new->mode & ALLPERMS),
-		.mtime_ns = new->mtime_ns,
-		.ino = new->identity.ino,
-		.btime_ns = new->identity.btime_ns,
+	    .mode = S_IFDIR | (new->mode &ALLPERMS),
+	    .mtime_ns = new->mtime_ns,
+	    .ino = new->identity.ino,
+	    .btime_ns = new->identity.btime_ns,
 	};
 	sqlite3_stmt *stmt;
 	int64_t root;
@@ -217,7 +218,8 @@ static int tell_removal(struct txn *txn, int64_t id)
 	if (r < 0)
 		return r;
 	root = object(OBJECT_ENTRY, location.root);
-	r = txn_notice(txn, NOTICE_NAME, object(OBJECT_DEVICE, location.device), root, location.name, location.name_len, true);
+	r = txn_notice(txn, NOTICE_NAME, object(OBJECT_DEVICE, location.device), root, location.name, location.name_len,
+		       true);
 	if (r >= 0)
 		r = txn_notice(txn, NOTICE_BELOW, 0, root, NULL, 0, true);
 	return r < 0 ? r : audit_add(txn, "location remove", location.name);

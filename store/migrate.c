@@ -8,18 +8,18 @@
 #include "store/sql.h"
 
 static const char *const catalogue_migrations[] = {
-	sql_migration_0001,
+    sql_migration_0001,
 };
 
 /* sync.db holds nothing that is worth a migration yet: its first version is its schema. */
 static const char *const sync_migrations[] = {
-	sql_sync_schema,
+    sql_sync_schema,
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-const struct schema schema_catalogue = { sql_schema, catalogue_migrations, COUNT(catalogue_migrations) };
-const struct schema schema_sync = { sql_sync_schema, sync_migrations, COUNT(sync_migrations) };
+const struct schema schema_catalogue = {sql_schema, catalogue_migrations, COUNT(catalogue_migrations)};
+const struct schema schema_sync = {sql_sync_schema, sync_migrations, COUNT(sync_migrations)};
 
 int migrate_version(sqlite3 *connection, int *ret_version)
 {
@@ -39,7 +39,8 @@ static int step(sqlite3 *connection, const char *sql, int version)
 	char set_version[48];
 	int r;
 
-	snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d", version); /* a pragma takes no parameters */
+	snprintf(set_version, sizeof(set_version), "PRAGMA user_version = %d",
+		 version); /* a pragma takes no parameters */
 	r = connection_exec(connection, "BEGIN IMMEDIATE");
 	if (r < 0)
 		return r;

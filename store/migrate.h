@@ -1,21 +1,22 @@
 /* Schemas and their versions. Internal to store/.
  *
- * PRAGMA user_version is the version of a database. A new one is made by the current schema (schema.sql); an older one is
- * brought up by migrations/NNNN.sql, each of which leads from version NNNN-1 to NNNN in one transaction. 0001.sql leads
- * from nothing to the first release and is frozen: a test proves that all migrations together give what schema.sql does. */
+ * PRAGMA user_version is the version of a database. A new one is made by the current schema (schema.sql); an older one
+ * is brought up by migrations/NNNN.sql, each of which leads from version NNNN-1 to NNNN in one transaction. 0001.sql
+ * leads from nothing to the first release and is frozen: a test proves that all migrations together give what
+ * schema.sql does. */
 #pragma once
 
 #include <sqlite3.h>
 #include <stddef.h>
 
 struct schema {
-	const char *current;           /* what a new database is made by */
+	const char *current;	       /* what a new database is made by */
 	const char *const *migrations; /* [i] leads from version i to i + 1 */
-	int version;                   /* of `current`, and the number of migrations */
+	int version;		       /* of `current`, and the number of migrations */
 };
 
 extern const struct schema schema_catalogue; /* database.db */
-extern const struct schema schema_sync;      /* sync.db */
+extern const struct schema schema_sync;	     /* sync.db */
 
 /* Fills an empty database. In one transaction; the connection must not be in one. */
 int migrate_create(sqlite3 *connection, const struct schema *schema);

@@ -25,16 +25,16 @@ struct packed_notice {
 
 /* --- collecting --- */
 
-int txn_notice(struct txn *txn, enum notice_change change, uint64_t parent, uint64_t object, const char *name, size_t len,
-	       bool always)
+int txn_notice(struct txn *txn, enum notice_change change, uint64_t parent, uint64_t object, const char *name,
+	       size_t len, bool always)
 {
 	struct notices *notices = &txn->notices;
 	struct packed_notice packed = {
-		.parent = parent,
-		.object = object,
-		.name_len = (uint16_t)len,
-		.change = (uint8_t)change,
-		.has_name = name != NULL,
+	    .parent = parent,
+	    .object = object,
+	    .name_len = (uint16_t)len,
+	    .change = (uint8_t)change,
+	    .has_name = name != NULL,
 	};
 	uint8_t record[sizeof(packed) + TEXT_NAME_MAX];
 	int r;
@@ -71,11 +71,11 @@ static size_t unpack(const uint8_t *at, struct notice *ret_notice)
 
 	memcpy(&packed, at, sizeof(packed));
 	*ret_notice = (struct notice){
-		.change = packed.change,
-		.parent = packed.parent,
-		.object = packed.object,
-		.name = packed.has_name ? (const char *)at + sizeof(packed) : NULL,
-		.name_len = packed.name_len,
+	    .change = packed.change,
+	    .parent = packed.parent,
+	    .object = packed.object,
+	    .name = packed.has_name ? (const char *)at + sizeof(packed) : NULL,
+	    .name_len = packed.name_len,
 	};
 	return sizeof(packed) + packed.name_len;
 }

@@ -1,8 +1,8 @@
 /* Opening and closing a library, and the readers of its threads.
  *
- * A reader belongs to the thread that asked for it: a pthread key leads to it and closes it when the thread ends. All of
- * them are also in a list, under a mutex, so that store_close can close those of threads that live on. Each store has a
- * key of its own, so one process may have several open. */
+ * A reader belongs to the thread that asked for it: a pthread key leads to it and closes it when the thread ends. All
+ * of them are also in a list, under a mutex, so that store_close can close those of threads that live on. Each store
+ * has a key of its own, so one process may have several open. */
 #include "store/store.h"
 
 #include <errno.h>
@@ -325,9 +325,9 @@ static uint64_t file_bytes(const char *path)
 int store_stats(struct store *store, struct store_stats *ret_stats)
 {
 	struct store_stats stats = {
-		.database_bytes = file_bytes(store->path),
-		.wal_bytes = file_bytes(store->wal_path),
-		.commits = atomic_load(&store->commits),
+	    .database_bytes = file_bytes(store->path),
+	    .wal_bytes = file_bytes(store->wal_path),
+	    .commits = atomic_load(&store->commits),
 	};
 	struct db *db;
 	int r;

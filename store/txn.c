@@ -92,11 +92,11 @@ static int location_load(struct txn *txn, int64_t id, struct txn_location *ret_l
 	if (r > 0)
 		return -ENOENT;
 	*ret_location = (struct txn_location){
-		.id = id,
-		.prefix = (uint64_t)sqlite3_column_int64(stmt, 0),
-		.self = sqlite3_column_int64(stmt, 1) == txn->store->info.device_row,
-		.next_seq = { .loaded = true, .value = sqlite3_column_int64(stmt, 2) },
-		.deleted = sqlite3_column_int(stmt, 3) != 0,
+	    .id = id,
+	    .prefix = (uint64_t)sqlite3_column_int64(stmt, 0),
+	    .self = sqlite3_column_int64(stmt, 1) == txn->store->info.device_row,
+	    .next_seq = {.loaded = true, .value = sqlite3_column_int64(stmt, 2)},
+	    .deleted = sqlite3_column_int(stmt, 3) != 0,
 	};
 	return 0;
 }
@@ -115,7 +115,7 @@ int txn_location_drop(struct txn *txn)
 		bind_int(stmt, 2, location->id);
 		r = stmt_run(stmt);
 	}
-	*location = (struct txn_location){ 0 };
+	*location = (struct txn_location){0};
 	return r;
 }
 

@@ -44,7 +44,7 @@ struct txn {
 	struct db *db; /* the write connection */
 	enum store_priority priority;
 	bool kernel_knows;
-	bool collects; /* somebody subscribes to notices */
+	bool collects;	   /* somebody subscribes to notices */
 	uint64_t began_ns; /* monotonic */
 	uint64_t now_ms;   /* wall clock */
 	struct txn_counter versions[TXN_KINDS];

@@ -45,6 +45,7 @@ CREATE TABLE collection (
 	name_at  BLOB NOT NULL DEFAULT x'',
 	live     INTEGER NOT NULL DEFAULT 0,
 	live_at  BLOB NOT NULL DEFAULT x'',
+	life     INTEGER NOT NULL DEFAULT 0, -- of this device: how often it came back, so that the kernel can tell its lives apart
 	UNIQUE (kind, uuid)
 ) STRICT;
 CREATE INDEX collection_name ON collection (kind, name_key);

@@ -89,8 +89,9 @@ def full(home, kind):
         works(f"{kind}: and symlink", os.symlink, os.path.join(home.shown, f"f{10 + turn}"),
               os.path.join(home.tags, "before", f"f{10 + turn}"))
         made.append(f"room {turn}")
-        write_file(os.path.join(home.real, "f8"), f"edited after turn {turn}")
-        within(10, f"{kind}: the index goes on", lambda: os.stat(os.path.join(home.shown, "f8")).st_size == 19 + len(str(turn)))
+        edited = f"edited after turn {turn}"
+        write_file(os.path.join(home.real, "f8"), edited)
+        within(10, f"{kind}: the index goes on", lambda: os.stat(os.path.join(home.shown, "f8")).st_size == len(edited))
         write_file(os.path.join(home.real, "f8"), "content of 8")
     home.check_clean(f"{kind}: after it")
     home.unmount()

@@ -175,7 +175,7 @@ def while_adding(home):
     """`location add` killed at random moments goes on where it was, and the daemon finishes what no command did."""
     for d in range(60):
         os.makedirs(os.path.join(home.real, f"d{d}", "sub"))
-        for i in range(50 if lib.QUICK else 200):
+        for i in range(50 if lib.QUICK else 120):
             write_file(os.path.join(home.real, f"d{d}", "sub" if i % 2 else "", f"f{i}"), f"{i}")
     home.create()
     cut = 0

@@ -159,12 +159,12 @@ def never_backwards(home):
     over = threading.Event()
     wrong = []
 
-    def watch_size(probe):
+    def watch_size(how, probe):
         last = 0
         while not over.is_set():
             size = probe()
             if size < last:
-                wrong.append((last, size))
+                wrong.append(f"{how}: {size} after {last}")
             last = max(size, last)
 
     def via_listing():
@@ -174,13 +174,14 @@ def never_backwards(home):
         with open(shown, "rb") as f:
             return len(f.read())
 
-    probes = [lambda: os.stat(shown).st_size, lambda: os.stat(shown).st_size, via_listing, via_open]
-    threads = [threading.Thread(target=watch_size, args=(p,)) for p in probes]
+    probes = {"stat": lambda: os.stat(shown).st_size, "stat 2": lambda: os.stat(shown).st_size, "listing": via_listing,
+              "open and read": via_open}
+    threads = [threading.Thread(target=watch_size, args=p) for p in probes.items()]
     for t in threads:
         t.start()
     worst = 0.0
     try:
-        for i in range(50 if lib.QUICK else 200):
+        for _ in range(15 if lib.QUICK else 40):
             write_file(path, "x" * 10, "ab")
             size = os.stat(path).st_size
             worst = max(worst, within(SECOND, f"size {size}", lambda: os.stat(shown).st_size == size))
@@ -188,7 +189,7 @@ def never_backwards(home):
         over.set()
         for t in threads:
             t.join()
-    equal(wrong[:5], [], "sizes that went backwards")
+    check(not wrong, f"{len(wrong)} sizes that went backwards: {sorted(set(wrong))[:8]}")
     print(f"  slowest: {worst * 1000:.0f} ms")
 
 
@@ -348,7 +349,6 @@ def tags_keep_while_down(home):
     for step in ("chain 1", "sub/chain 2", "chain 3"):
         os.rename(real("chain" if step == "chain 1" else last), real(step))
         last = step
-    write_file(real("chain"), "another file under the old name")
     for i, save in enumerate(SAVES):
         save(home.real, names[i], f"new content {i} while down")
     home.mount()
@@ -357,7 +357,7 @@ def tags_keep_while_down(home):
     still_tagged(home, "m", "sub/moved", "this is moved", "moved while down", wait)
     still_tagged(home, "p", "sub/folder/f", "this is in-folder/f", "its folder moved while down", wait)
     still_tagged(home, "e", "sub/edited", "this is edited-and-renamed and longer now", "edited and moved while down", wait)
-    still_tagged(home, "c", "chain 3", "this is chain", "renamed three times, its old name taken by another", wait)
+    still_tagged(home, "c", "chain 3", "this is chain", "renamed three times", wait)
     for i, save in enumerate(SAVES):
         still_tagged(home, f"s{i}", names[i], f"new content {i} while down", f"{save.__name__} while down", wait)
     home.check_clean("tags keep while down")

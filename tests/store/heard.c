@@ -10,8 +10,8 @@
 #include "tests/lib/test.h"
 
 static const char *const changes[] = {
-	[NOTICE_LISTING] = "listing", [NOTICE_NAME] = "name", [NOTICE_ATTR] = "attr", [NOTICE_LINKS] = "links",
-	[NOTICE_BELOW] = "below",
+    [NOTICE_LISTING] = "listing", [NOTICE_NAME] = "name",   [NOTICE_ATTR] = "attr",
+    [NOTICE_LINKS] = "links",	  [NOTICE_BELOW] = "below",
 };
 
 static void put_object(struct buf *b, uint64_t number)
@@ -50,7 +50,7 @@ static void hear(void *arg, const struct notice *notices, size_t count, bool bul
 
 void heard_init(struct heard *heard, struct store *store)
 {
-	*heard = (struct heard){ .lock = PTHREAD_MUTEX_INITIALIZER, .text = BUF_INIT, .store = store };
+	*heard = (struct heard){.lock = PTHREAD_MUTEX_INITIALIZER, .text = BUF_INIT, .store = store};
 	store_subscribe(store, hear, heard);
 }
 

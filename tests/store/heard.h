@@ -25,7 +25,7 @@ struct heard {
 };
 
 void heard_init(struct heard *heard, struct store *store); /* subscribes */
-void heard_release(struct heard *heard);                   /* ends it */
+void heard_release(struct heard *heard);		   /* ends it */
 
 /* Asserts that exactly these notices came since the last time. */
 void heard_exactly(struct heard *heard, const char *format, ...) __attribute__((format(printf, 2, 3)));

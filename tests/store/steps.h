@@ -10,7 +10,8 @@
 struct entry_attr step_file(uint64_t ino);
 struct entry_attr step_dir(uint64_t ino);
 
-int step_insert(struct store *store, int64_t location, int64_t parent, const char *name, struct entry_attr attr, int64_t *ret_id);
+int step_insert(struct store *store, int64_t location, int64_t parent, const char *name, struct entry_attr attr,
+		int64_t *ret_id);
 int step_update(struct store *store, int64_t id, struct entry_attr attr);
 int step_move(struct store *store, int64_t id, int64_t parent, const char *name);
 int step_delete(struct store *store, int64_t id);

@@ -1,5 +1,5 @@
-/* The checkpoint thread: what is committed reaches the database without anybody waiting for it, the WAL stays bounded and
- * the log is cut. The tests wait for what they look for, up to a limit. */
+/* The checkpoint thread: what is committed reaches the database without anybody waiting for it, the WAL stays bounded
+ * and the log is cut. The tests wait for what they look for, up to a limit. */
 #include "tests/lib/test.h"
 
 #include <sched.h>
@@ -31,7 +31,7 @@ static int teardown(void **state)
 
 static struct store_stats stats_of(struct library *l)
 {
-	struct store_stats stats = { 0 };
+	struct store_stats stats = {0};
 
 	assert_int_equal(store_stats(l->store, &stats), 0);
 	return stats;
@@ -119,10 +119,10 @@ static void test_close_while_it_runs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_many_pages_are_moved_and_the_log_is_cut),
-		TEST(test_a_long_wal_is_cut),
-		TEST(test_a_pause_is_enough),
-		TEST(test_close_while_it_runs),
+	    TEST(test_many_pages_are_moved_and_the_log_is_cut),
+	    TEST(test_a_long_wal_is_cut),
+	    TEST(test_a_pause_is_enough),
+	    TEST(test_close_while_it_runs),
 	};
 
 	return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);

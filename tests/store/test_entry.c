@@ -129,7 +129,7 @@ static void test_list_goes_on_while_rows_change(void **state)
 {
 	struct tree *t = *state;
 	int64_t ids[100], after = 0;
-	unsigned seen[103] = { 0 };
+	unsigned seen[103] = {0};
 	char name[16];
 	int calls = 0;
 
@@ -184,7 +184,8 @@ static void test_by_inode_knows_the_dead(void **state)
 
 	put(t, t->root, "c", step_file(8));
 	assert_int_equal(step_location_add(t->l.store, "other", &other), 0);
-	assert_int_equal(step_insert(t->l.store, other, library_root(&t->l, other), "d", step_file(7), &(int64_t){ 0 }), 0);
+	assert_int_equal(step_insert(t->l.store, other, library_root(&t->l, other), "d", step_file(7), &(int64_t){0}),
+			 0);
 	assert_int_equal(step_delete(t->l.store, a), 0);
 	assert_int_equal(entry_by_inode(library_db(&t->l), t->location, 7, &rows), 0);
 	assert_int_equal(entry_next(&rows, &e), 0);
@@ -234,11 +235,11 @@ static void test_by_content(void **state)
 	assert_int_equal(step_content(t->l.store, a, &attr, 7), 0);
 	assert_int_equal(step_content(t->l.store, b, &attr, 8), 0);
 	assert_int_equal(step_content(t->l.store, c, &attr, 7), 0);
-	assert_by_content(t, 7, (int64_t[]){ a, c, 5001 }, 3);
+	assert_by_content(t, 7, (int64_t[]){a, c, 5001}, 3);
 	assert_int_equal(step_location_remove(t->l.store, other), 0);
-	assert_by_content(t, 7, (int64_t[]){ a, 5001 }, 2);
+	assert_by_content(t, 7, (int64_t[]){a, 5001}, 2);
 	assert_int_equal(step_delete(t->l.store, a), 0);
-	assert_by_content(t, 7, (int64_t[]){ 5001 }, 1);
+	assert_by_content(t, 7, (int64_t[]){5001}, 1);
 	assert_int_equal(step_sql(t->l.store, "UPDATE device SET member = 0 WHERE id = 2"), 0);
 	assert_by_content(t, 7, NULL, 0);
 	assert_by_content(t, 9, NULL, 0);
@@ -304,7 +305,8 @@ static void assert_path(struct tree *t, int64_t id, int result, const char *path
 static void test_path(void **state)
 {
 	struct tree *t = *state;
-	int64_t a = put(t, t->root, "a", step_dir(1)), b = put(t, a, "b\xff", step_dir(2)), c = put(t, b, "c", step_file(3));
+	int64_t a = put(t, t->root, "a", step_dir(1)), b = put(t, a, "b\xff", step_dir(2)),
+		c = put(t, b, "c", step_file(3));
 
 	assert_path(t, t->root, 0, "");
 	assert_path(t, a, 0, "a");
@@ -318,7 +320,8 @@ static void test_path(void **state)
 static void test_path_of_the_dead(void **state)
 {
 	struct tree *t = *state;
-	int64_t a = put(t, t->root, "a", step_dir(1)), b = put(t, a, "b", step_file(2)), c = put(t, a, "c", step_file(3));
+	int64_t a = put(t, t->root, "a", step_dir(1)), b = put(t, a, "b", step_file(2)),
+		c = put(t, a, "c", step_file(3));
 
 	assert_int_equal(step_delete(t->l.store, b), 0);
 	assert_path(t, b, 0, "a/b");
@@ -355,9 +358,11 @@ static void test_path_through_a_stub(void **state)
 {
 	struct tree *t = *state;
 
-	assert_int_equal(step_sql(t->l.store, PEER "INSERT INTO entry (id, location, seq, parent, name, mode, size, mtime_ns, version)"
-						   " VALUES (6000, 50, 9, 0, '', 0, 0, 0, 0);"
-						   "UPDATE entry SET parent = 6000 WHERE id = 5001"), 0);
+	assert_int_equal(step_sql(t->l.store, PEER
+				  "INSERT INTO entry (id, location, seq, parent, name, mode, size, mtime_ns, version)"
+				  " VALUES (6000, 50, 9, 0, '', 0, 0, 0, 0);"
+				  "UPDATE entry SET parent = 6000 WHERE id = 5001"),
+			 0);
 	assert_path(t, 5001, -ENOENT, "");
 	assert_path(t, 6000, -ENOENT, "");
 	assert_int_equal(entry_is_reachable(library_db(&t->l), 5001), 0);
@@ -366,7 +371,8 @@ static void test_path_through_a_stub(void **state)
 static void test_cycle_is_an_error(void **state)
 {
 	struct tree *t = *state;
-	int64_t a = put(t, t->root, "a", step_dir(1)), b = put(t, a, "b", step_dir(2)), c = put(t, b, "c", step_file(3));
+	int64_t a = put(t, t->root, "a", step_dir(1)), b = put(t, a, "b", step_dir(2)),
+		c = put(t, b, "c", step_file(3));
 	_cleanup_(free_ptr) char *sql = NULL;
 
 	assert_true(asprintf(&sql, "UPDATE entry SET parent = %lld WHERE id = %lld", (long long)b, (long long)a) > 0);
@@ -382,11 +388,12 @@ static void test_depth_has_a_bound(void **state)
 	struct tree *t = *state;
 	int64_t deepest;
 
-	assert_int_equal(step_sql(t->l.store,
-				  "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
-				  " INSERT INTO entry (location, seq, parent, name, mode, size, mtime_ns, version)"
-				  " SELECT 1, 100 + i, (SELECT max(id) FROM entry) + i - 1, 'd', 16877, 0, 0, 100 + i FROM n"),
-			 0);
+	assert_int_equal(
+	    step_sql(t->l.store,
+		     "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+		     " INSERT INTO entry (location, seq, parent, name, mode, size, mtime_ns, version)"
+		     " SELECT 1, 100 + i, (SELECT max(id) FROM entry) + i - 1, 'd', 16877, 0, 0, 100 + i FROM n"),
+	    0);
 	deepest = step_number(t->l.store, "SELECT max(id) FROM entry");
 	assert_path(t, deepest, -ELOOP, "");
 	assert_int_equal(entry_is_reachable(library_db(&t->l), deepest - 1000), 1);
@@ -397,23 +404,23 @@ static void test_depth_has_a_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_get),
-		TEST(test_by_uuid),
-		TEST(test_root_is_a_nameless_directory),
-		TEST(test_child_is_the_highest_version),
-		TEST(test_list_goes_on_while_rows_change),
-		TEST(test_list_of_another_parent_is_empty),
-		TEST(test_by_inode_knows_the_dead),
-		TEST(test_by_content),
-		TEST(test_list_unhashed),
-		TEST(test_another_devices_rows_are_not_ours),
-		TEST(test_path),
-		TEST(test_path_of_the_dead),
-		TEST(test_path_in_a_removed_location),
-		TEST(test_path_of_a_removed_device),
-		TEST(test_path_through_a_stub),
-		TEST(test_cycle_is_an_error),
-		TEST(test_depth_has_a_bound),
+	    TEST(test_get),
+	    TEST(test_by_uuid),
+	    TEST(test_root_is_a_nameless_directory),
+	    TEST(test_child_is_the_highest_version),
+	    TEST(test_list_goes_on_while_rows_change),
+	    TEST(test_list_of_another_parent_is_empty),
+	    TEST(test_by_inode_knows_the_dead),
+	    TEST(test_by_content),
+	    TEST(test_list_unhashed),
+	    TEST(test_another_devices_rows_are_not_ours),
+	    TEST(test_path),
+	    TEST(test_path_of_the_dead),
+	    TEST(test_path_in_a_removed_location),
+	    TEST(test_path_of_a_removed_device),
+	    TEST(test_path_through_a_stub),
+	    TEST(test_cycle_is_an_error),
+	    TEST(test_depth_has_a_bound),
 	};
 
 	return cmocka_run_group_tests_name("entry", tests, NULL, NULL);

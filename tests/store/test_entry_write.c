@@ -83,7 +83,7 @@ static void quiet(struct tree *t)
 static void set_content(struct tree *t, int64_t id, uint8_t byte)
 {
 	struct entry e = get(t, id);
-	struct entry_attr attr = { .size = e.size, .mtime_ns = e.mtime_ns };
+	struct entry_attr attr = {.size = e.size, .mtime_ns = e.mtime_ns};
 
 	assert_int_equal(step_content(t->store, id, &attr, byte), 0);
 }
@@ -126,7 +126,7 @@ static int insert_many(struct txn *txn, void *arg)
 		char name[16];
 		int64_t id;
 		int len = snprintf(name, sizeof(name), "file%06d", many->next);
-		const struct entry_place place = { many->t->location, many->parent, name, (size_t)len };
+		const struct entry_place place = {many->t->location, many->parent, name, (size_t)len};
 		struct entry_attr attr = step_file((uint64_t)many->next + 100);
 		int r = entry_insert(txn, &place, &attr, &id);
 		if (r < 0)
@@ -137,9 +137,9 @@ static int insert_many(struct txn *txn, void *arg)
 
 static void test_a_hundred_thousand_inserts(void **state)
 {
-	const struct store_write_opts opts = { .priority = STORE_BULK };
+	const struct store_write_opts opts = {.priority = STORE_BULK};
 	struct tree *t = *state;
-	struct many many = { .t = t, .parent = t->root, .end = 100000 };
+	struct many many = {.t = t, .parent = t->root, .end = 100000};
 
 	while (many.next < many.end)
 		assert_int_equal(store_write(t->store, &opts, insert_many, &many), 0);
@@ -245,8 +245,8 @@ static void test_rename_a_file(void **state)
 	int64_t a = put(t, t->root, "a", step_file(1)), d = put(t, t->root, "d", step_dir(2));
 
 	assert_int_equal(step_move(t->store, a, d, "b"), 0);
-	heard_exactly(&t->heard, "name e%lld/a=e%lld\nlisting e%lld\nname e%lld/b=e%lld\nlinks e%lld\n", LL(t->root), LL(a),
-		      LL(d), LL(d), LL(a), LL(a));
+	heard_exactly(&t->heard, "name e%lld/a=e%lld\nlisting e%lld\nname e%lld/b=e%lld\nlinks e%lld\n", LL(t->root),
+		      LL(a), LL(d), LL(d), LL(a), LL(a));
 	assert_int_equal(get(t, a).parent, d);
 	assert_int_equal(step_move(t->store, a, d, "b"), 0); /* nothing to do */
 	heard_exactly(&t->heard, "%s", "");
@@ -258,14 +258,15 @@ static void test_rename_a_directory(void **state)
 	int64_t d = put(t, t->root, "d", step_dir(2));
 
 	assert_int_equal(step_move(t->store, d, t->root, "e"), 0);
-	heard_exactly(&t->heard, "name e%lld/d=e%lld\nlisting e%lld\nname e%lld/e=e%lld\nlinks e%lld\nbelow e%lld\n", LL(t->root),
-		      LL(d), LL(t->root), LL(t->root), LL(d), LL(d), LL(d));
+	heard_exactly(&t->heard, "name e%lld/d=e%lld\nlisting e%lld\nname e%lld/e=e%lld\nlinks e%lld\nbelow e%lld\n",
+		      LL(t->root), LL(d), LL(t->root), LL(t->root), LL(d), LL(d), LL(d));
 }
 
 static void test_move_refuses(void **state)
 {
 	struct tree *t = *state;
-	int64_t a = put(t, t->root, "a", step_dir(1)), b = put(t, a, "b", step_dir(2)), f = put(t, b, "f", step_file(3));
+	int64_t a = put(t, t->root, "a", step_dir(1)), b = put(t, a, "b", step_dir(2)),
+		f = put(t, b, "f", step_file(3));
 	int64_t other;
 
 	assert_int_equal(step_move(t->store, a, a, "x"), -ELOOP);
@@ -308,12 +309,13 @@ static void test_revive(void **state)
 static void test_delete_a_tree(void **state)
 {
 	struct tree *t = *state;
-	int64_t d = put(t, t->root, "d", step_dir(1)), e = put(t, d, "e", step_dir(2)), f = put(t, d, "f", step_file(3));
+	int64_t d = put(t, t->root, "d", step_dir(1)), e = put(t, d, "e", step_dir(2)),
+		f = put(t, d, "f", step_file(3));
 	int64_t g = put(t, e, "g", step_file(4)), h = put(t, t->root, "h", step_file(5)), version = last_version(t);
 
 	assert_int_equal(step_delete(t->store, d), 0);
-	heard_exactly(&t->heard, "name e%lld/d=e%lld\nname e%lld/e=e%lld\nname e%lld/f=e%lld\nname e%lld/g=e%lld\n", LL(t->root),
-		      LL(d), LL(d), LL(e), LL(d), LL(f), LL(e), LL(g));
+	heard_exactly(&t->heard, "name e%lld/d=e%lld\nname e%lld/e=e%lld\nname e%lld/f=e%lld\nname e%lld/g=e%lld\n",
+		      LL(t->root), LL(d), LL(d), LL(e), LL(d), LL(f), LL(e), LL(g));
 	assert_int_equal(last_version(t), version + 4);
 	assert_false(get(t, h).deleted);
 	assert_int_equal(step_number(t->store, "SELECT count(*) FROM entry WHERE deleted = 1"), 4);
@@ -401,7 +403,8 @@ static void test_set_content(void **state)
 static void test_set_content_refreshes_pairs_through_the_log(void **state)
 {
 	struct tree *t = *state;
-	int64_t a = put(t, t->root, "a", step_file(1)), tag = library_tag(&t->l, "t"), album = library_album(&t->l, "b");
+	int64_t a = put(t, t->root, "a", step_file(1)), tag = library_tag(&t->l, "t"),
+		album = library_album(&t->l, "b");
 	int64_t position;
 
 	assert_int_equal(library_pair(&t->l, tag, a, "a", NULL), 0);
@@ -411,13 +414,15 @@ static void test_set_content_refreshes_pairs_through_the_log(void **state)
 	quiet(t);
 	set_content(t, a, 5);
 	heard_exactly(&t->heard, "links e%lld\n", LL(a));
-	assert_int_equal(step_number(t->store, "SELECT count(*) FROM pair WHERE content = x'05050505050505050505050505050505'"), 3);
+	assert_int_equal(
+	    step_number(t->store, "SELECT count(*) FROM pair WHERE content = x'05050505050505050505050505050505'"), 3);
 	assert_int_equal(step_number(t->store, "SELECT position FROM stream WHERE kind = 0"), position + 1);
 	set_content(t, a, 5);
 	assert_int_equal(step_number(t->store, "SELECT position FROM stream WHERE kind = 0"), position + 1);
 }
 
-/* When the copy changes, a link by content that led to it must be found although the copy has no content id any more. */
+/* When the copy changes, a link by content that led to it must be found although the copy has no content id any more.
+ */
 static void test_lost_content_names_the_links(void **state)
 {
 	struct tree *t = *state;
@@ -432,8 +437,8 @@ static void test_lost_content_names_the_links(void **state)
 	quiet(t);
 	attr.size = 99;
 	assert_int_equal(step_update(t->store, copy, attr), 0);
-	heard_exactly(&t->heard, "attr e%lld/copy=e%lld\nlinks e%lld\nname c%lld/link=p%lld\nname f5/fav=p%lld\n", LL(t->root),
-		      LL(copy), LL(copy), LL(tag), LL(pair), LL(favorite));
+	heard_exactly(&t->heard, "attr e%lld/copy=e%lld\nlinks e%lld\nname c%lld/link=p%lld\nname f5/fav=p%lld\n",
+		      LL(t->root), LL(copy), LL(copy), LL(tag), LL(pair), LL(favorite));
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -441,25 +446,25 @@ static void test_lost_content_names_the_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_insert_refuses_names),
-		TEST(test_insert_into_a_removed_location),
-		TEST(test_a_hundred_thousand_inserts),
-		TEST(test_update),
-		TEST(test_update_of_the_inode_alone_is_not_for_others),
-		TEST(test_update_of_a_root),
-		TEST(test_update_drops_content),
-		TEST(test_unknown_inode_keeps_content),
-		TEST(test_rename_a_file),
-		TEST(test_rename_a_directory),
-		TEST(test_move_refuses),
-		TEST(test_revive),
-		TEST(test_delete_a_tree),
-		TEST(test_delete_tells_of_links),
-		TEST(test_copy_of_a_tagged_entry_without_the_pairs_content),
-		TEST(test_set_content_of_another_state_is_stale),
-		TEST(test_set_content),
-		TEST(test_set_content_refreshes_pairs_through_the_log),
-		TEST(test_lost_content_names_the_links),
+	    TEST(test_insert_refuses_names),
+	    TEST(test_insert_into_a_removed_location),
+	    TEST(test_a_hundred_thousand_inserts),
+	    TEST(test_update),
+	    TEST(test_update_of_the_inode_alone_is_not_for_others),
+	    TEST(test_update_of_a_root),
+	    TEST(test_update_drops_content),
+	    TEST(test_unknown_inode_keeps_content),
+	    TEST(test_rename_a_file),
+	    TEST(test_rename_a_directory),
+	    TEST(test_move_refuses),
+	    TEST(test_revive),
+	    TEST(test_delete_a_tree),
+	    TEST(test_delete_tells_of_links),
+	    TEST(test_copy_of_a_tagged_entry_without_the_pairs_content),
+	    TEST(test_set_content_of_another_state_is_stale),
+	    TEST(test_set_content),
+	    TEST(test_set_content_refreshes_pairs_through_the_log),
+	    TEST(test_lost_content_names_the_links),
 	};
 
 	return cmocka_run_group_tests_name("entry_write", tests, NULL, NULL);

@@ -46,7 +46,7 @@ static int tell(void *arg, const struct event *event)
 
 static void assert_events(struct library *l, unsigned limit, unsigned max, const char *expected)
 {
-	struct told told = { .text = BUF_INIT, .max = max };
+	struct told told = {.text = BUF_INIT, .max = max};
 	_cleanup_(free_ptr) char *text = NULL;
 
 	assert_int_equal(event_list(l->store, limit, tell, &told), 0);
@@ -101,7 +101,8 @@ static void test_missing_sync_db_is_made_anew(void **state)
 	close_store(l);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(store_open(l->dir, l->key, &l->store), 0);
-	assert_events(l, 10, 0, "warning sync.db was missing and was made anew: earlier events are gone, no change is lost\n");
+	assert_events(l, 10, 0,
+		      "warning sync.db was missing and was made anew: earlier events are gone, no change is lost\n");
 	assert_int_equal(step_number(l->store, "SELECT count(*) FROM location"), 1);
 	library_assert_clean(l);
 }
@@ -112,7 +113,8 @@ static void assert_made_anew(struct library *l, const void *bytes, size_t len)
 	close_store(l);
 	assert_int_equal(scratch_write(&l->scratch, "test.sdlibrary/sync.db", bytes, len, 0600), 0);
 	assert_int_equal(store_open(l->dir, l->key, &l->store), 0);
-	assert_events(l, 10, 0, "warning sync.db was damaged and was made anew: earlier events are gone, no change is lost\n");
+	assert_events(l, 10, 0,
+		      "warning sync.db was damaged and was made anew: earlier events are gone, no change is lost\n");
 }
 
 static void test_damaged_sync_db_is_made_anew(void **state)
@@ -127,8 +129,9 @@ static void test_damaged_sync_db_is_made_anew(void **state)
 
 static int insert_thousands(sqlite3 *connection)
 {
-	return connection_exec(connection, "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10050)"
-					   " INSERT INTO event (at_ms, level, text) SELECT i, 'info', 'x' FROM n");
+	return connection_exec(connection,
+			       "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10050)"
+			       " INSERT INTO event (at_ms, level, text) SELECT i, 'info', 'x' FROM n");
 }
 
 static void test_the_last_are_kept(void **state)
@@ -151,11 +154,11 @@ static void test_the_last_are_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_add_and_list),
-		TEST(test_no_lock_is_held_in_a_callback),
-		TEST(test_missing_sync_db_is_made_anew),
-		TEST(test_damaged_sync_db_is_made_anew),
-		TEST(test_the_last_are_kept),
+	    TEST(test_add_and_list),
+	    TEST(test_no_lock_is_held_in_a_callback),
+	    TEST(test_missing_sync_db_is_made_anew),
+	    TEST(test_damaged_sync_db_is_made_anew),
+	    TEST(test_the_last_are_kept),
 	};
 
 	return cmocka_run_group_tests_name("event", tests, NULL, NULL);

@@ -67,10 +67,10 @@ static void test_interactive_ones_go_first(void **state)
 	char order[8] = "";
 	struct gate gate;
 	struct comer comers[4] = {
-		{ &gate, STORE_BULK, 'a', order, UINT64_MAX / 2, -1 },
-		{ &gate, STORE_BULK, 'b', order, UINT64_MAX / 2, -1 },
-		{ &gate, STORE_INTERACTIVE, 'i', order, UINT64_MAX / 2, -1 },
-		{ &gate, STORE_INTERACTIVE, 'j', order, UINT64_MAX / 2, -1 },
+	    {&gate, STORE_BULK, 'a', order, UINT64_MAX / 2, -1},
+	    {&gate, STORE_BULK, 'b', order, UINT64_MAX / 2, -1},
+	    {&gate, STORE_INTERACTIVE, 'i', order, UINT64_MAX / 2, -1},
+	    {&gate, STORE_INTERACTIVE, 'j', order, UINT64_MAX / 2, -1},
 	};
 	pthread_t threads[4];
 
@@ -93,7 +93,7 @@ static void test_leaving_hands_over(void **state)
 {
 	char order[8] = "";
 	struct gate gate;
-	struct comer comer = { &gate, STORE_BULK, 'b', order, UINT64_MAX / 2, -1 };
+	struct comer comer = {&gate, STORE_BULK, 'b', order, UINT64_MAX / 2, -1};
 	pthread_t thread;
 
 	gate_init(&gate);
@@ -112,7 +112,7 @@ static void test_deadline(void **state)
 {
 	char order[8] = "";
 	struct gate gate;
-	struct comer comer = { &gate, STORE_INTERACTIVE, 'i', order, 0, 0 };
+	struct comer comer = {&gate, STORE_INTERACTIVE, 'i', order, 0, 0};
 	pthread_t thread;
 
 	gate_init(&gate);
@@ -148,7 +148,7 @@ static int until_wanted(struct txn *txn, void *arg)
 
 static void *write_bulk(void *arg)
 {
-	const struct store_write_opts opts = { .priority = STORE_BULK };
+	const struct store_write_opts opts = {.priority = STORE_BULK};
 	struct bulk *bulk = arg;
 
 	store_write(bulk->store, &opts, until_wanted, bulk);
@@ -158,7 +158,7 @@ static void *write_bulk(void *arg)
 static void test_bulk_yields_to_interactive(void **state)
 {
 	struct library *l = *state;
-	struct bulk bulk = { .store = l->store };
+	struct bulk bulk = {.store = l->store};
 	pthread_t thread;
 	int64_t location;
 
@@ -182,7 +182,7 @@ static int until_time_is_up(struct txn *txn, void *arg)
 
 static void test_bulk_yields_when_time_is_up(void **state)
 {
-	const struct store_write_opts opts = { .priority = STORE_BULK };
+	const struct store_write_opts opts = {.priority = STORE_BULK};
 	struct library *l = *state;
 	uint64_t took = 0;
 
@@ -204,7 +204,7 @@ static int add_one(struct txn *txn, void *arg)
 static void *write_many(void *arg)
 {
 	struct counting *counting = arg;
-	const struct store_write_opts opts = { .priority = counting->priority };
+	const struct store_write_opts opts = {.priority = counting->priority};
 
 	for (int i = 0; i < 50; i++)
 		if (store_write(counting->l->store, &opts, add_one, NULL) < 0)
@@ -219,8 +219,9 @@ static void *read_many(void *arg)
 	int64_t before = 0;
 
 	for (int i = 0; i < 200; i++) {
-		int64_t now = step_number(counting->l->store, "SELECT iif(count(*) = coalesce(max(version), 0), count(*), -1)"
-							      " FROM audit");
+		int64_t now =
+		    step_number(counting->l->store, "SELECT iif(count(*) = coalesce(max(version), 0), count(*), -1)"
+						    " FROM audit");
 		if (now < before)
 			counting->failures++;
 		before = now;
@@ -231,8 +232,8 @@ static void *read_many(void *arg)
 static void test_writers_and_readers_together(void **state)
 {
 	struct counting counting[6] = {
-		{ *state, STORE_INTERACTIVE, 0 }, { *state, STORE_INTERACTIVE, 0 }, { *state, STORE_BULK, 0 },
-		{ *state, STORE_BULK, 0 },	  { *state, STORE_BULK, 0 },	    { *state, STORE_BULK, 0 },
+	    {*state, STORE_INTERACTIVE, 0}, {*state, STORE_INTERACTIVE, 0}, {*state, STORE_BULK, 0},
+	    {*state, STORE_BULK, 0},	    {*state, STORE_BULK, 0},	    {*state, STORE_BULK, 0},
 	};
 	struct library *l = *state;
 	struct heard heard;
@@ -254,10 +255,10 @@ static void test_writers_and_readers_together(void **state)
 
 static int add_and_fail(struct txn *txn, void *arg)
 {
-	const struct location_new new = { .name = "gone", .path = "/gone" };
+	const struct location_new new = {.name = "gone", .path = "/gone"};
 	int64_t *id = arg;
 	int64_t entry;
-	struct entry_place place = { .name = "f", .name_len = 1 };
+	struct entry_place place = {.name = "f", .name_len = 1};
 	struct entry_attr attr = step_file(5);
 	int r = location_add(txn, &new, id);
 
@@ -283,7 +284,8 @@ static void test_rollback_leaves_nothing(void **state)
 	assert_int_equal(step_number(l->store, "SELECT count(*) FROM audit"), 0);
 	assert_int_equal(step_number(l->store, "SELECT max(position) FROM stream WHERE kind > 0"), 0);
 
-	/* The ids are given again, to a location with another prefix: nothing that is remembered may be of the first one. */
+	/* The ids are given again, to a location with another prefix: nothing that is remembered may be of the first
+	 * one. */
 	assert_int_equal(step_location_add(l->store, "home", &again), 0);
 	assert_int_equal(again, id);
 	assert_int_equal(step_insert(l->store, again, library_root(l, again), "f", step_file(5), &entry), 0);
@@ -368,7 +370,7 @@ static void test_counters(void **state)
 static void test_notices_come_in_bulk_calls(void **state)
 {
 	struct library *l = *state;
-	const struct store_write_opts opts = { .priority = STORE_BULK };
+	const struct store_write_opts opts = {.priority = STORE_BULK};
 	struct heard heard;
 
 	heard_init(&heard, l->store);
@@ -396,7 +398,7 @@ static int many_notices(struct txn *txn, void *arg)
 static void test_many_notices(void **state)
 {
 	struct library *l = *state;
-	const struct store_write_opts opts = { .priority = STORE_BULK, .kernel_knows = true };
+	const struct store_write_opts opts = {.priority = STORE_BULK, .kernel_knows = true};
 	struct heard heard;
 
 	heard_init(&heard, l->store);
@@ -411,18 +413,18 @@ static void test_many_notices(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_interactive_ones_go_first),
-		cmocka_unit_test(test_leaving_hands_over),
-		cmocka_unit_test(test_deadline),
-		TEST(test_bulk_yields_to_interactive),
-		TEST(test_bulk_yields_when_time_is_up),
-		TEST(test_writers_and_readers_together),
-		TEST(test_rollback_leaves_nothing),
-		TEST(test_result_is_passed_on),
-		TEST(test_nested_query_is_refused),
-		TEST(test_counters),
-		TEST(test_notices_come_in_bulk_calls),
-		TEST(test_many_notices),
+	    cmocka_unit_test(test_interactive_ones_go_first),
+	    cmocka_unit_test(test_leaving_hands_over),
+	    cmocka_unit_test(test_deadline),
+	    TEST(test_bulk_yields_to_interactive),
+	    TEST(test_bulk_yields_when_time_is_up),
+	    TEST(test_writers_and_readers_together),
+	    TEST(test_rollback_leaves_nothing),
+	    TEST(test_result_is_passed_on),
+	    TEST(test_nested_query_is_refused),
+	    TEST(test_counters),
+	    TEST(test_notices_come_in_bulk_calls),
+	    TEST(test_many_notices),
 	};
 
 	return cmocka_run_group_tests_name("gate", tests, NULL, NULL);

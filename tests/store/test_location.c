@@ -103,7 +103,8 @@ static void test_remove(void **state)
 	assert_int_equal(location_get(library_db(&f->l), id, &location, &rows), -ENOENT);
 	assert_int_equal(location_list(library_db(&f->l), 0, 0, &rows), 0);
 	assert_int_equal(location_next(&rows, &location), 1);
-	assert_int_equal(step_number(f->store, "SELECT count(*) FROM entry WHERE deleted = 0"), 2); /* one mark is enough */
+	assert_int_equal(step_number(f->store, "SELECT count(*) FROM entry WHERE deleted = 0"),
+			 2); /* one mark is enough */
 	assert_int_equal(step_location_remove(f->store, id), -ENOENT);
 	assert_int_equal(step_location_remove(f->store, 99), -ENOENT);
 	assert_int_equal(step_number(f->store, "SELECT version FROM location"), 2);
@@ -136,7 +137,7 @@ static void test_list(void **state)
 
 static int change_state(struct txn *txn, void *arg)
 {
-	const struct location_identity identity = { .fsid = UINT64_MAX, .ino = 8, .btime_ns = 9 };
+	const struct location_identity identity = {.fsid = UINT64_MAX, .ino = 8, .btime_ns = 9};
 	int64_t id = *(int64_t *)arg;
 
 	assert_int_equal(location_set_state(txn, id, LOCATION_OFFLINE), 0);
@@ -162,7 +163,8 @@ static void test_state_is_local(void **state)
 	assert_int_equal(library_write(&f->l, change_state, &id), 0);
 	assert_int_equal(location_get(library_db(&f->l), id, &location, &rows), 0);
 	assert_int_equal(location.state, LOCATION_OFFLINE);
-	assert_true(location.identity.fsid == UINT64_MAX && location.identity.ino == 8 && location.identity.btime_ns == 9);
+	assert_true(location.identity.fsid == UINT64_MAX && location.identity.ino == 8 &&
+		    location.identity.btime_ns == 9);
 	rows_release(&rows);
 	assert_int_equal(library_write(&f->l, finish_scan, &id), 0);
 	assert_int_equal(location_get(library_db(&f->l), id, &location, &rows), 0);
@@ -187,7 +189,7 @@ static void test_totals(void **state)
 	assert_int_equal(step_insert(f->store, id, root, "d", step_dir(3), &dir), 0);
 	assert_int_equal(step_insert(f->store, id, dir, "a", attr, &a), 0);
 	assert_int_equal(step_insert(f->store, id, dir, "b", attr, &b), 0);
-	assert_int_equal(step_insert(f->store, id, dir, "c", empty, &(int64_t){ 0 }), 0);
+	assert_int_equal(step_insert(f->store, id, dir, "c", empty, &(int64_t){0}), 0);
 	assert_int_equal(step_content(f->store, a, &attr, 1), 0);
 	assert_int_equal(location_totals(library_db(&f->l), id, &totals), 0);
 	assert_int_equal(totals.entries, 4);
@@ -231,11 +233,13 @@ static void test_audit_keeps_the_last(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(step_sql(f->store, "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9995)"
-					    " INSERT INTO audit (device, at_ms, action, subject, version)"
-					    " SELECT 1, i, 'old', 'x', i FROM n;"
-					    "INSERT INTO audit (id, device, at_ms, action, subject, version)"
-					    " VALUES (-5, 2, 0, 'of another', 'x', 1)"), 0);
+	assert_int_equal(step_sql(f->store,
+				  "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9995)"
+				  " INSERT INTO audit (device, at_ms, action, subject, version)"
+				  " SELECT 1, i, 'old', 'x', i FROM n;"
+				  "INSERT INTO audit (id, device, at_ms, action, subject, version)"
+				  " VALUES (-5, 2, 0, 'of another', 'x', 1)"),
+			 0);
 	assert_int_equal(library_write(&f->l, add_many_audits, NULL), 0);
 	assert_int_equal(step_number(f->store, "SELECT count(*) FROM audit WHERE device = 1"), 10000);
 	assert_int_equal(step_number(f->store, "SELECT min(id) FROM audit WHERE device = 1"), 6);
@@ -273,7 +277,8 @@ static void test_device_list_is_of_members(void **state)
 
 	assert_int_equal(step_sql(f->store, "INSERT INTO device (id, uuid, name, member) VALUES"
 					    " (2, x'00112233445566778899aabbccddeeff', 'gone', 0),"
-					    " (3, x'01112233445566778899aabbccddeeff', 'peer', 1)"), 0);
+					    " (3, x'01112233445566778899aabbccddeeff', 'peer', 1)"),
+			 0);
 	assert_int_equal(device_list(library_db(&f->l), 1, &rows), 0);
 	assert_int_equal(device_next(&rows, &device), 0);
 	assert_int_equal(device.id, 3);
@@ -289,16 +294,16 @@ static void test_device_list_is_of_members(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_add),
-		TEST(test_names),
-		TEST(test_remove),
-		TEST(test_list),
-		TEST(test_state_is_local),
-		TEST(test_totals),
-		TEST(test_audit),
-		TEST(test_audit_keeps_the_last),
-		TEST(test_device_rename),
-		TEST(test_device_list_is_of_members),
+	    TEST(test_add),
+	    TEST(test_names),
+	    TEST(test_remove),
+	    TEST(test_list),
+	    TEST(test_state_is_local),
+	    TEST(test_totals),
+	    TEST(test_audit),
+	    TEST(test_audit_keeps_the_last),
+	    TEST(test_device_rename),
+	    TEST(test_device_list_is_of_members),
 	};
 
 	return cmocka_run_group_tests_name("location", tests, NULL, NULL);

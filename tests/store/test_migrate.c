@@ -43,7 +43,8 @@ static char *normal_schema(sqlite3 *connection)
 {
 	_cleanup_(buf_release) struct buf out = BUF_INIT;
 	_cleanup_(stmt_finalize) sqlite3_stmt *stmt = NULL;
-	const char *sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type, name";
+	const char *sql =
+	    "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type, name";
 
 	assert_int_equal(sqlite3_prepare_v2(connection, sql, -1, &stmt, NULL), SQLITE_OK);
 	while (sqlite3_step(stmt) == SQLITE_ROW)
@@ -78,12 +79,15 @@ static void test_fresh_equals_migrated(void **state)
 }
 
 static const char *const two_steps[] = {
-	"CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (7);",
-	"ALTER TABLE a ADD COLUMN y TEXT NOT NULL DEFAULT ''; CREATE INDEX a_y ON a (y);",
+    "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (7);",
+    "ALTER TABLE a ADD COLUMN y TEXT NOT NULL DEFAULT ''; CREATE INDEX a_y ON a (y);",
 };
-static const struct schema first_release = { "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (7);", two_steps, 1 };
+static const struct schema first_release = {"CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (7);", two_steps,
+					    1};
 static const struct schema second_release = {
-	"CREATE TABLE a ( -- commented\n\tx INTEGER, y TEXT NOT NULL DEFAULT '') STRICT;\nCREATE INDEX a_y ON a (y);", two_steps, 2,
+    "CREATE TABLE a ( -- commented\n\tx INTEGER, y TEXT NOT NULL DEFAULT '') STRICT;\nCREATE INDEX a_y ON a (y);",
+    two_steps,
+    2,
 };
 
 static void test_upgrade_keeps_rows(void **state)
@@ -118,8 +122,8 @@ static void test_newer_is_refused(void **state)
 
 static void test_failing_step_leaves_the_version_before(void **state)
 {
-	static const char *const steps[] = { "CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (x)" };
-	static const struct schema broken = { "", steps, 2 };
+	static const char *const steps[] = {"CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (x)"};
+	static const struct schema broken = {"", steps, 2};
 	_cleanup_(connection_closep) sqlite3 *connection = NULL;
 	int64_t count = -1;
 	int version = 0;
@@ -135,11 +139,11 @@ static void test_failing_step_leaves_the_version_before(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fresh_equals_migrated),
-		cmocka_unit_test(test_upgrade_keeps_rows),
-		cmocka_unit_test(test_two_releases_agree),
-		cmocka_unit_test(test_newer_is_refused),
-		cmocka_unit_test(test_failing_step_leaves_the_version_before),
+	    cmocka_unit_test(test_fresh_equals_migrated),
+	    cmocka_unit_test(test_upgrade_keeps_rows),
+	    cmocka_unit_test(test_two_releases_agree),
+	    cmocka_unit_test(test_newer_is_refused),
+	    cmocka_unit_test(test_failing_step_leaves_the_version_before),
 	};
 
 	return cmocka_run_group_tests_name("migrate", tests, NULL, NULL);

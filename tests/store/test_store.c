@@ -40,7 +40,7 @@ static int teardown(void **state)
 
 static struct store_create_opts new_opts(void)
 {
-	return (struct store_create_opts){ .library_name = "Photos", .device_name = "laptop", .library = uuid_random() };
+	return (struct store_create_opts){.library_name = "Photos", .device_name = "laptop", .library = uuid_random()};
 }
 
 static mode_t mode_of(const char *dir, const char *name)
@@ -117,13 +117,13 @@ static void test_create_removes_what_it_made(void **state)
 	struct library *l = *state;
 	struct store_create_opts opts = new_opts();
 	_cleanup_(free_ptr) char *dir = scratch_path(&l->scratch, "other");
-	const rlim_t sizes[] = { 0, 4096, 20000, 40000, 60000, 100000 };
+	const rlim_t sizes[] = {0, 4096, 20000, 40000, 60000, 100000};
 	struct rlimit old, limit;
 
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_IGN);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		limit = (struct rlimit){ sizes[i], old.rlim_max };
+		limit = (struct rlimit){sizes[i], old.rlim_max};
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 		int r = store_create(dir, &opts, l->key);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
@@ -321,7 +321,7 @@ static void *outlive(void *arg)
 
 static void test_close_takes_the_readers_of_living_threads(void **state)
 {
-	struct living living = { .l = *state };
+	struct living living = {.l = *state};
 	pthread_t thread;
 
 	pthread_barrier_init(&living.read, NULL, 2);
@@ -361,7 +361,8 @@ static void test_full_database_changes_nothing(void **state)
 
 	assert_int_equal(step_location_add(l->store, "home", &location), 0);
 	root = library_root(l, location);
-	assert_int_equal(connection_exec(l->store->writer->connection, "PRAGMA max_page_count = 1"), 0); /* as small as it is */
+	assert_int_equal(connection_exec(l->store->writer->connection, "PRAGMA max_page_count = 1"),
+			 0); /* as small as it is */
 	for (int i = 0; r == 0 && i < 10000; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "%d", i);
@@ -507,28 +508,28 @@ static void keep_mounts_private(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_create_makes_a_private_folder),
-		TEST(test_create_makes_this_device_the_first_member),
-		TEST(test_create_touches_nothing_that_is_there),
-		TEST(test_create_refuses_names),
-		TEST(test_create_removes_what_it_made),
-		TEST(test_reopen_keeps_everything),
-		TEST(test_close_leaves_no_wal),
-		TEST(test_open_refuses),
-		TEST(test_open_tells_of_damage),
-		TEST(test_open_refuses_a_library_that_was_never_filled),
-		TEST(test_peek),
-		TEST(test_two_stores_at_once),
-		TEST(test_reader_sees_commits),
-		TEST(test_begin_holds_one_state),
-		TEST(test_readers_end_with_their_threads),
-		TEST(test_close_takes_the_readers_of_living_threads),
-		TEST(test_stats),
-		TEST(test_full_database_changes_nothing),
-		TEST(test_full_disk),
-		TEST(test_read_only_mount),
-		TEST(test_read_only_mount_with_a_wal),
-		TEST(test_read_only_folder),
+	    TEST(test_create_makes_a_private_folder),
+	    TEST(test_create_makes_this_device_the_first_member),
+	    TEST(test_create_touches_nothing_that_is_there),
+	    TEST(test_create_refuses_names),
+	    TEST(test_create_removes_what_it_made),
+	    TEST(test_reopen_keeps_everything),
+	    TEST(test_close_leaves_no_wal),
+	    TEST(test_open_refuses),
+	    TEST(test_open_tells_of_damage),
+	    TEST(test_open_refuses_a_library_that_was_never_filled),
+	    TEST(test_peek),
+	    TEST(test_two_stores_at_once),
+	    TEST(test_reader_sees_commits),
+	    TEST(test_begin_holds_one_state),
+	    TEST(test_readers_end_with_their_threads),
+	    TEST(test_close_takes_the_readers_of_living_threads),
+	    TEST(test_stats),
+	    TEST(test_full_database_changes_nothing),
+	    TEST(test_full_disk),
+	    TEST(test_read_only_mount),
+	    TEST(test_read_only_mount_with_a_wal),
+	    TEST(test_read_only_folder),
 	};
 
 	keep_mounts_private();
