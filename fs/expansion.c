@@ -375,6 +375,15 @@ static int add_name_notice(struct expansion *e, struct db *db, const struct noti
 	return r < 0 ? r : callset_drop_content(&e->calls, n->parent);
 }
 
+/* A directory of files keeps its listing. Any other directory has attributes that never change: it comes back after it
+ * was deleted, under the number that it had, and what was known of it then is old. */
+static int add_inode(struct expansion *e, uint64_t object, bool is_dir)
+{
+	if (is_dir && object_kind(object) == OBJECT_ENTRY)
+		return callset_drop_attr(&e->calls, object);
+	return callset_drop_content(&e->calls, object);
+}
+
 /* A link shows the time of what it leads to. Copies have the time that they have: of those LINKS tells. */
 static int add_attr_notice(struct expansion *e, struct db *db, const struct notice *n)
 {
@@ -385,7 +394,7 @@ static int add_attr_notice(struct expansion *e, struct db *db, const struct noti
 	if (r == 0)
 		r = add_names(e, n->parent, n->name, n->name_len, &being);
 	if (r == 0)
-		r = being.is_dir ? callset_drop_attr(&e->calls, n->object) : callset_drop_content(&e->calls, n->object);
+		r = add_inode(e, n->object, being.is_dir);
 	if (r == 0 && object_kind(n->object) == OBJECT_ENTRY)
 		r = add_links_to(e, db, n->object, false);
 	return r;
@@ -520,8 +529,7 @@ static int add_listed(void *arg, const char *name, const struct fs_attr *attr, u
 	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
 		r = callset_expire_entry(&c->e->calls, c->dir, name, strlen(name));
 		if (r == 0)
-			r = S_ISDIR(attr->mode) ? callset_drop_attr(&c->e->calls, attr->ino)
-						: callset_drop_content(&c->e->calls, attr->ino);
+			r = add_inode(c->e, attr->ino, S_ISDIR(attr->mode));
 	}
 	c->next = next;
 	c->error = r;

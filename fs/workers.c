@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define WORKERS_MAX	 16
+#define WORKERS_MAX	 32
 #define WORKERS_KEEP	 4
 #define WORKERS_QUIET_MS 10000
 #define STACK_BYTES	 (1024 * 1024) /* only what is touched costs memory */

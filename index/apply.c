@@ -31,9 +31,19 @@ static void note_stray(void *arg, int64_t dir)
 	coalesce_dir(index->coalesce, clock_monotonic_ms(), dir, false);
 }
 
+static void note_unlinked(void *arg, struct dir *dir, struct db *db, uint64_t ino, int64_t row)
+{
+	look_at_links(arg, db, dir->site, ino, NULL, row);
+}
+
 void apply_init(struct index *index)
 {
-	index->reconcile = (struct reconcile){ .vanished = note_vanished, .stray = note_stray, .arg = index };
+	index->reconcile = (struct reconcile){
+		.vanished = note_vanished,
+		.stray = note_stray,
+		.unlinked = note_unlinked,
+		.arg = index,
+	};
 }
 
 /* The rows cannot be read now: all of the directory later. */

@@ -23,28 +23,35 @@ static int open_piece(int dir, const char *path, int flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/* How much of a long path goes into one piece: up to the last slash that fits. 0: a name is too long. */
+static size_t piece_len(const char *path)
+{
+	size_t len = PIECE_MAX;
+
+	while (len > 0 && path[len] != '/')
+		len--;
+	return len;
+}
+
 int beneath_open(int root, const char *path, int flags)
 {
 	_cleanup_(close_fd) int held = -1;
 	int dir = root;
 
 	while (strlen(path) > PIECE_MAX) {
-		char piece[PIECE_MAX + 1];
-		const char *slash = memrchr(path, '/', PIECE_MAX);
-		size_t len;
+		char piece[PIECE_MAX + 1] = "";
+		size_t len = piece_len(path);
 		int fd;
 
-		if (!slash)
+		if (len == 0)
 			return -ENAMETOOLONG;
-		len = (size_t)(slash - path);
 		memcpy(piece, path, len);
-		piece[len] = '\0';
 		fd = open_piece(dir, piece, O_PATH | O_DIRECTORY);
 		if (fd < 0)
 			return fd;
 		close_fd(&held);
 		held = dir = fd;
-		path = slash + 1;
+		path += len + 1;
 	}
 	return open_piece(dir, path, flags);
 }

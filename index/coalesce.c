@@ -27,6 +27,7 @@ struct item {
 	bool deep;
 	bool writing;
 	bool rests; /* its rate is limited */
+	bool moved; /* something was moved to it */
 	uint16_t len;
 	char name[];
 };
@@ -288,6 +289,7 @@ int coalesce_name(struct coalesce *c, uint64_t now_ms, enum coalesce_kind kind, 
 		wait_for_cookie(c, item, now_ms, cookie);
 	else
 		stop_waiting(c, item);
+	item->moved |= kind == COALESCE_MOVED_TO;
 	open_window(c, now_ms);
 	return 0;
 }
@@ -368,7 +370,9 @@ static int by_dir(const void *a, const void *b)
 
 	if (x->dir != y->dir)
 		return x->dir < y->dir ? -1 : 1;
-	return (int)y->whole - (int)x->whole;
+	if (x->whole != y->whole)
+		return x->whole ? -1 : 1;
+	return (int)y->moved - (int)x->moved;
 }
 
 static size_t collect_due(const struct coalesce *c, uint64_t now_ms, bool window_over, struct item **ret_items)
@@ -379,7 +383,8 @@ static size_t collect_due(const struct coalesce *c, uint64_t now_ms, bool window
 		for (struct item *item = c->buckets[i]; item; item = item->next)
 			if (is_due(item, now_ms, window_over))
 				ret_items[count++] = item;
-	qsort(ret_items, count, sizeof(*ret_items), by_dir);
+	if (count > 1)
+		qsort(ret_items, count, sizeof(*ret_items), by_dir);
 	return count;
 }
 
@@ -427,7 +432,7 @@ static void take_item(struct coalesce *c, struct item *item, uint64_t now_ms)
 	clear_pending(c, item);
 	item->taken_ms = now_ms;
 	item->not_before = 0;
-	item->deep = false;
+	item->deep = item->moved = false;
 	item->tries = 0;
 }
 

@@ -60,7 +60,8 @@ struct coalesce_place {
 	unsigned tries;
 };
 
-/* Sorted by directory; a directory that is there as a whole has no names. */
+/* Sorted by directory; a directory that is there as a whole has no names. Names that something was moved to come first:
+ * of several links to a file, the one that was renamed continues it. */
 struct coalesce_batch {
 	struct coalesce_place *places; /* owned */
 	size_t count;

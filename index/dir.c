@@ -23,7 +23,8 @@ struct dir *dir_new(struct site *site, struct dir *parent, int64_t id, const str
 	dir->attr = *attr;
 	dir->refs = 1;
 	dir->len = (uint8_t)len;
-	memcpy(dir->name, name, len);
+	if (len > 0) /* the root's name may be NULL, which memcpy does not allow */
+		memcpy(dir->name, name, len);
 	dir->ignore = ignore_ref(site_ignore(site, id));
 	return dir;
 }

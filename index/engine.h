@@ -140,6 +140,9 @@ void scan_take(struct index *index);
 /* A directory has been compared and written: enters what is new in it, and gives back the reference. */
 void scan_finish(struct index *index, struct dir *dir);
 
+/* Whether a directory is being read, or was read and is not written yet: what is known of it may be older than an event. */
+bool scan_is_read(const struct site *site, int64_t dir);
+
 /* A directory comes to nothing; gives back the reference. */
 void scan_forget(struct index *index, struct dir *dir);
 
@@ -170,6 +173,11 @@ void full_mount(struct dir *dir, const char *name);
 
 void look_read_watches(struct index *index);
 void look_at_places(struct index *index);
+
+/* Looks at the names of a file: no event tells of those other than the one that it was changed under. Rows that are as
+ * `attr` (NULL: none), and row `except`, are left alone. */
+void look_at_links(struct index *index, struct db *db, const struct site *site, uint64_t ino, const struct entry_attr *attr,
+		   int64_t except);
 
 /* --- presence.c: whether the roots are there --- */
 

@@ -362,6 +362,13 @@ static void present(void *arg, int64_t dir, const char *name, size_t len)
 	coalesce_name(index->coalesce, clock_monotonic_ms(), COALESCE_CHANGED, 0, dir, name, len);
 }
 
+static void unlinked(void *arg, struct site *site, uint64_t ino, int64_t row)
+{
+	struct index *index = arg;
+
+	look_at_links(index, index->db, site, ino, NULL, row);
+}
+
 static void halfway(void *arg, int64_t dir)
 {
 	struct index *index = arg;
@@ -527,7 +534,13 @@ static void differs(void *arg, int64_t entry)
 
 static int start_parts(struct index *index, bool hash)
 {
-	struct vanish_opts vanish_opts = { .store = index->store, .present = present, .halfway = halfway, .arg = index };
+	struct vanish_opts vanish_opts = {
+		.store = index->store,
+		.present = present,
+		.unlinked = unlinked,
+		.halfway = halfway,
+		.arg = index,
+	};
 	struct hasher_opts hasher_opts = { .store = index->store, .wake = wake, .differs = differs, .arg = index };
 	int r;
 

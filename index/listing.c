@@ -211,7 +211,8 @@ static int read_all(int dir, const struct listing_opts *opts, struct listing *li
 			return r;
 	}
 	/* In the order of inodes a cold disk is read forwards; and rows in that order are read back so. */
-	qsort(listing->items, listing->count, sizeof(*listing->items), by_inode);
+	if (listing->count > 1)
+		qsort(listing->items, listing->count, sizeof(*listing->items), by_inode);
 	r = look_at_all(dir, opts, listing);
 	listing->whole = true;
 	return r;

@@ -76,6 +76,21 @@ void look_read_watches(struct index *index)
 
 /* --- places --- */
 
+void look_at_links(struct index *index, struct db *db, const struct site *site, uint64_t ino, const struct entry_attr *attr,
+		   int64_t except)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	uint64_t now = clock_monotonic_ms();
+	struct entry row;
+
+	if (entry_by_inode(db, site->id, ino, &rows) < 0)
+		return;
+	while (entry_next(&rows, &row) == 0)
+		if (!row.deleted && row.id != except &&
+		    !(attr && row.size == attr->size && row.mtime_ns == attr->mtime_ns && row.mode == attr->mode))
+			coalesce_name(index->coalesce, now, COALESCE_CHANGED, 0, row.parent, row.name, row.name_len);
+}
+
 /* The places of one directory in a batch. */
 struct look {
 	struct index *index;
@@ -195,14 +210,6 @@ static void whole(const struct look *look, struct dir *dir, bool deep)
 	scan_push(look->index, dir, true);
 }
 
-/* A directory that is being read, or was read and is not compared yet: its listing is older than the event. */
-static bool is_being_read(const struct look *look)
-{
-	struct dir *dir = (struct dir *)(uintptr_t)idmap_get(&look->site->pending, (uint64_t)look->places[0].dir, 0);
-
-	return dir && atomic_load(&dir->job.state) != FANOUT_QUEUED;
-}
-
 static void look_at_dir(const struct look *look)
 {
 	struct dir *dir = NULL;
@@ -210,7 +217,7 @@ static void look_at_dir(const struct look *look)
 
 	if (!presence_enter(look->index, look->site))
 		return;
-	if (atomic_load(&look->site->abort) || (look->places[0].name && is_being_read(look))) {
+	if (atomic_load(&look->site->abort) || (look->places[0].name && scan_is_read(look->site, look->places[0].dir))) {
 		again(look, WAIT_MS, false);
 		return;
 	}

@@ -317,7 +317,7 @@ static int take_over(const struct step *step)
 	return r > 0 ? pair_adopt(step->txn, kin.row, step->seen->row) : r;
 }
 
-static int other_inode(const struct step *step, bool *ret_other)
+static int old_inode(const struct step *step, uint64_t *ret_ino)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct entry row;
@@ -325,29 +325,41 @@ static int other_inode(const struct step *step, bool *ret_other)
 
 	r = entry_get(txn_db(step->txn), step->seen->row, &row, &rows);
 	if (r >= 0)
-		*ret_other = row.ino != step->seen->attr.ino;
+		*ret_ino = row.ino;
 	return r;
+}
+
+static void tell_unlinked(const struct step *step, uint64_t ino)
+{
+	if (ino != 0 && !step->dir->full)
+		step->reconcile->unlinked(step->reconcile->arg, step->dir, txn_db(step->txn), ino,
+					  step->seen->row);
 }
 
 static int do_update(const struct step *step)
 {
-	bool other;
+	uint64_t ino;
 	int r;
 
-	r = other_inode(step, &other);
-	if (r >= 0 && other)
+	r = old_inode(step, &ino);
+	if (r >= 0 && ino != step->seen->attr.ino) {
 		r = take_over(step);
+		tell_unlinked(step, ino);
+	}
 	return r < 0 ? r : entry_update(step->txn, step->seen->row, &step->seen->attr);
 }
 
 /* Another kind of thing: the row goes, unless it was moved away meanwhile, and the name is new. */
 static int do_replace(const struct step *step)
 {
+	uint64_t ino;
 	int64_t row;
 	int r;
 
 	r = find_row(step, &row);
 	if (r >= 0 && row == step->seen->row) {
+		if (old_inode(step, &ino) >= 0)
+			tell_unlinked(step, ino);
 		r = entry_delete(step->txn, row);
 		if (r >= 0)
 			site_forget_dir(step->dir->site, row);

@@ -17,6 +17,9 @@ struct reconcile {
 	void (*vanished)(void *arg, struct dir *dir, int64_t row);
 	/* A directory that is not where its row says. */
 	void (*stray)(void *arg, int64_t dir);
+	/* A row had this inode, and its name has another one now. If the file was changed under that name before, no event tells of its
+	 * other names. */
+	void (*unlinked)(void *arg, struct dir *dir, struct db *db, uint64_t ino, int64_t row);
 	void *arg;
 };
 

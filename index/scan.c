@@ -125,6 +125,13 @@ static void keep_for_later(struct index *index, const struct dir *dir)
 	coalesce_again(index->coalesce, clock_monotonic_ms(), COALESCE_MAX_MS, &place);
 }
 
+bool scan_is_read(const struct site *site, int64_t id)
+{
+	const struct dir *dir = (const struct dir *)(uintptr_t)idmap_get(&site->pending, (uint64_t)id, 0);
+
+	return dir && atomic_load(&dir->job.state) != FANOUT_QUEUED;
+}
+
 void scan_forget(struct index *index, struct dir *dir)
 {
 	struct site *site = dir->site;
@@ -219,21 +226,6 @@ static void enter(struct index *index, struct dir *dir, const struct seen *seen)
 	scan_push(index, child, !child->full);
 }
 
-/* The other names of a file show its new size and time too, and no event tells of them. */
-static void look_at_links(struct index *index, const struct dir *dir, const struct seen *seen)
-{
-	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
-	struct entry row;
-
-	if (entry_by_inode(index->db, dir->site->id, seen->attr.ino, &rows) < 0)
-		return;
-	while (entry_next(&rows, &row) == 0)
-		if (!row.deleted && row.id != seen->row &&
-		    (row.size != seen->attr.size || row.mtime_ns != seen->attr.mtime_ns || row.mode != seen->attr.mode))
-			coalesce_name(index->coalesce, clock_monotonic_ms(), COALESCE_CHANGED, 0, row.parent, row.name,
-				      row.name_len);
-}
-
 static void finish_item(struct index *index, struct dir *dir, const struct seen *seen)
 {
 	if (seen->row == 0 || (seen->flags & SEEN_ABSENT))
@@ -246,10 +238,11 @@ static void finish_item(struct index *index, struct dir *dir, const struct seen 
 			enter(index, dir, seen);
 		return;
 	}
+	/* Also when nothing is to be done: a compare may have come before the event. */
+	if ((seen->flags & SEEN_LINKED) && (dir->by_name || (seen->step == STEP_DONE && !dir->site->pristine)))
+		look_at_links(index, index->db, dir->site, seen->attr.ino, &seen->attr, seen->row);
 	if (seen->step != STEP_DONE)
 		return;
-	if ((seen->flags & SEEN_LINKED) && dir->by_name)
-		look_at_links(index, dir, seen);
 	if (index->hasher && S_ISREG(seen->attr.mode) && seen->attr.size > 0)
 		hasher_add(index->hasher, seen->row,
 			   seen->flags & SEEN_WRITING ? clock_monotonic_ms() + ENGINE_QUIET_MS : 0);
@@ -265,10 +258,18 @@ static void take_ignore(struct dir *dir)
 	dir->ignore = ignore_ref(dir->listing->ignore);
 }
 
+/* Its parent was read before and is written after it: with an older time of the directory, which no event tells. */
+static void look_at_self_later(struct index *index, const struct dir *dir)
+{
+	if (dir->parent && scan_is_read(dir->site, dir->parent->id))
+		coalesce_name(index->coalesce, clock_monotonic_ms(), COALESCE_CHANGED, 0, dir->parent->id, dir->name, dir->len);
+}
+
 void scan_finish(struct index *index, struct dir *dir)
 {
 	struct listing *listing = dir->listing;
 
+	look_at_self_later(index, dir);
 	take_ignore(dir);
 	for (size_t i = 0; i < listing->count && !atomic_load(&dir->site->abort); i++)
 		finish_item(index, dir, &listing->items[i]);

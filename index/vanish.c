@@ -139,6 +139,7 @@ static int look_enter(struct look *look, int64_t dir)
 
 struct row {
 	int64_t id, parent;
+	uint64_t ino;
 	uint32_t mode;
 	size_t len;
 	char name[UINT8_MAX + 1];
@@ -156,7 +157,13 @@ static int load_row(struct db *db, const struct site *site, int64_t id, struct r
 		return r;
 	if (entry.deleted || entry.location != site->id || entry.parent == 0 || entry.name_len >= sizeof(ret_row->name))
 		return -ENOENT;
-	*ret_row = (struct row){ .id = id, .parent = entry.parent, .mode = entry.mode, .len = entry.name_len };
+	*ret_row = (struct row){
+		.id = id,
+		.parent = entry.parent,
+		.ino = entry.ino,
+		.mode = entry.mode,
+		.len = entry.name_len,
+	};
 	memcpy(ret_row->name, entry.name, entry.name_len);
 	ret_row->name[entry.name_len] = '\0';
 	return 0;
@@ -218,12 +225,15 @@ static int examine(struct doomed *doomed, struct look *look, int64_t id)
 		r = look_enter(look, row.parent);
 	if (r >= 0)
 		r = is_gone(look, &row);
-	if (r > 0)
+	if (r > 0) {
 		doomed->rows[doomed->count++] = id;
-	else if (r == 0)
+		if (row.ino != 0 && !S_ISDIR(row.mode))
+			v->opts.unlinked(v->opts.arg, look->site, row.ino, id);
+	} else if (r == 0) {
 		stay(v, &row);
-	else if (r == -ENOENT && id == v->partial)
+	} else if (r == -ENOENT && id == v->partial) {
 		start_over(v);
+	}
 	return r < 0 && r != -ENOENT ? r : 0;
 }
 

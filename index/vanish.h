@@ -18,6 +18,8 @@ struct vanish_opts {
 	struct store *store;
 	/* The name of a row is there after all: compare it. */
 	void (*present)(void *arg, int64_t dir, const char *name, size_t len);
+	/* A name of a file with this inode is gone; it may have others. */
+	void (*unlinked)(void *arg, struct site *site, uint64_t ino, int64_t row);
 	/* A directory has come back while it was being deleted: compare all of it. */
 	void (*halfway)(void *arg, int64_t dir);
 	void *arg;

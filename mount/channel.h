@@ -8,7 +8,7 @@
 #include "mount/out.h"
 
 struct channel {
-	int fd;                     /* a stream socket; borrowed */
+	int fd;			     /* a stream socket; borrowed */
 	const atomic_bool *stopping; /* true: commands are to end; NULL = never */
 };
 
@@ -18,7 +18,7 @@ extern const struct out_sink channel_sink;
 /* Sends the exit code, which ends the exchange. */
 int channel_exit(struct channel *channel, int code);
 
-/* The showing end: passes all that comes on to `out` until the exit code. An interrupt (terminal_interrupted) closes our
- * half of the connection, and goes on showing. Errors: -EPIPE (the other process ended before the exit code),
+/* The showing end: passes all that comes on to `out` until the exit code. An interrupt (terminal_interrupted) closes
+ * our half of the connection, and goes on showing. Errors: -EPIPE (the other process ended before the exit code),
  * -ERR_MALFORMED, -ERR_TOO_LARGE, errno. */
 int channel_show(int fd, struct out *out, int *ret_code);

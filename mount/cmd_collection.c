@@ -1,5 +1,5 @@
-/* `tag list`, `album list`, `tag rename`, `album rename`, `tag merge`. What is listed is copied out of the store before it
- * is written: a client that reads slowly must not hold a read transaction. */
+/* `tag list`, `album list`, `tag rename`, `album rename`, `tag merge`. What is listed is copied out of the store before
+ * it is written: a client that reads slowly must not hold a read transaction. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,8 +246,9 @@ int cmd_collection_rename(struct call *call)
 		out_error(call->out, "there is a %s called '%s' already%s", noun, renaming.name,
 			  call->command->kind == COLLECTION_TAG ? "; `shelf tag merge` makes one of two" : "");
 	else if (r == -EINVAL)
-		out_error(call->out, "'%s' cannot be the name of a %s: 1 to 255 bytes of UTF-8 without '/' and control "
-				     "characters, and not a name that desktops use for their own files",
+		out_error(call->out,
+			  "'%s' cannot be the name of a %s: 1 to 255 bytes of UTF-8 without '/' and control "
+			  "characters, and not a name that desktops use for their own files",
 			  renaming.name, noun);
 	else
 		out_fail(call->out, r, "cannot rename the %s '%s'", noun, old);
@@ -256,8 +257,8 @@ int cmd_collection_rename(struct call *call)
 
 /* --- merge --- */
 
-/* One step of a merge: up to MERGE_PAIRS go from one to the other in one transaction. A pair whose file is gone is moved
- * by its own function, because there is no entry to add any more. */
+/* One step of a merge: up to MERGE_PAIRS go from one to the other in one transaction. A pair whose file is gone is
+ * moved by its own function, because there is no entry to add any more. */
 struct merging {
 	int64_t from, into;
 	size_t moved; /* in the last step */
@@ -305,8 +306,10 @@ static int gather(struct db *db, const struct merging *merging, struct step *ste
 
 		if (live == 1) {
 			step->ids[step->count] = pair.id;
-			step->pairs[step->count++] = (struct pair_new){.collection = merging->into, .entry = pair.entry_id,
-								       .name = name, .name_len = pair.name_len};
+			step->pairs[step->count++] = (struct pair_new){.collection = merging->into,
+								       .entry = pair.entry_id,
+								       .name = name,
+								       .name_len = pair.name_len};
 			continue;
 		}
 		if (live < 0)

@@ -1,5 +1,5 @@
-/* `find`: parse, evaluate on sorted ids, print paths. A result that is everything but some (`not a`) is printed by a walk
- * through all locations. Ids are read in pieces and nothing is held while they are written. */
+/* `find`: parse, evaluate on sorted ids, print paths. A result that is everything but some (`not a`) is printed by a
+ * walk through all locations. Ids are read in pieces and nothing is held while they are written. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,7 +234,8 @@ static int join_words(const struct args *args, char **ret_text)
 
 static int choose_form(struct call *call, enum find_form *ret_form)
 {
-	bool nul = args_has(call->args, "null"), json = args_has(call->args, "json"), count = args_has(call->args, "count");
+	bool nul = args_has(call->args, "null"), json = args_has(call->args, "json"),
+	     count = args_has(call->args, "count");
 
 	if (nul + json + count > 1) {
 		out_error(call->out, "find: -0, --json and --count exclude each other");

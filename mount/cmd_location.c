@@ -35,7 +35,7 @@ static void say_result(struct call *call, const char *name, const struct index_p
 
 	out_progress_end(call->out);
 	out_name_text(call->out, name);
-	out_printf(call->out, ": %s entries, %s changed\n", out_count_text(total->entries, entries),
+	out_printf(call->out, ": %s entries, %s new or changed\n", out_count_text(total->entries, entries),
 		   out_count_text(total->changed, changed));
 	if (total->unreadable > 0)
 		out_error(call->out, "%s: %s folders could not be read; what the library knows of them is kept", name,
@@ -46,23 +46,33 @@ static int fail_scan(struct call *call, int r, const char *name)
 {
 	if (r == -EINTR) {
 		out_error(call->out, "interrupted: what was found is kept, %s",
-			  call->library->is_daemon ? "and the daemon goes on with the rest" :
-						     "and the rest follows when the library is mounted or rescanned");
+			  call->library->is_daemon ? "and the daemon goes on with the rest"
+						   : "and the rest follows when the library is mounted or rescanned");
 		return EXITCODE_PARTIAL;
 	}
 	if (r == -ENODEV) {
-		out_error(call->out, "%s is offline: its folder is gone or is another disk than before. Its entries are "
-				     "kept. If the new disk is right, `shelf location rescan --adopt %s`",
+		out_error(call->out,
+			  "%s is offline: its folder is gone or is another disk than before. Its entries are "
+			  "kept. If the new disk is right, `shelf location rescan --adopt %s`",
 			  name, name);
 		return EXITCODE_PARTIAL;
 	}
-	return out_fail(call->out, r, "cannot read the location %s", name);
+	return out_fail(call->out, r, "cannot compare the location %s with the disk", name);
 }
 
+static int do_nothing(struct txn *txn, void *arg)
+{
+	return 0;
+}
+
+/* The index would wait until the catalogue can be written, which on a read-only filesystem is never. */
 static int scan(struct call *call, int64_t id, const char *name)
 {
 	struct index_progress total = {0};
-	int r = index_rescan(call->library->index, id, on_progress, call->out, &total);
+	int r = store_write(call->library->store, &interactive, do_nothing, NULL);
+
+	if (r == 0)
+		r = index_rescan(call->library->index, id, on_progress, call->out, &total);
 
 	if (r < 0)
 		return fail_scan(call, r, name);
@@ -120,10 +130,12 @@ static int check_root(struct call *call, char **ret_path, struct location_new *r
 static int fail_add(struct call *call, int r, const char *name)
 {
 	if (r == -EEXIST)
-		out_error(call->out, "this device has a location called '%s' already; choose another name with --name", name);
+		out_error(call->out, "this device has a location called '%s' already; choose another name with --name",
+			  name);
 	else if (r == -EINVAL)
-		out_error(call->out, "'%s' cannot be the name of a location: 1 to 255 bytes of UTF-8 without '/' and "
-				     "control characters; choose one with --name",
+		out_error(call->out,
+			  "'%s' cannot be the name of a location: 1 to 255 bytes of UTF-8 without '/' and "
+			  "control characters; choose one with --name",
 			  name);
 	else
 		out_fail(call->out, r, "cannot add the location '%s'", name);
@@ -284,7 +296,8 @@ int cmd_location_rescan(struct call *call)
 		return EXITCODE_USAGE;
 	}
 	if (call->args->count > 0)
-		return find(call, &locations, call->args->words[0], &only) < 0 ? EXITCODE_PARTIAL : rescan_one(call, only);
+		return find(call, &locations, call->args->words[0], &only) < 0 ? EXITCODE_PARTIAL
+									       : rescan_one(call, only);
 	for (size_t i = 0; i < locations.count && !out_cancelled(call->out); i++) {
 		int one = rescan_one(call, &locations.items[i]);
 

@@ -23,7 +23,7 @@ struct addition {
 	const char *collection;
 	struct pair_new *pairs; /* owned, with the names in them */
 	size_t count;
-	size_t at;              /* the next ones to write begin here */
+	size_t at; /* the next ones to write begin here */
 	size_t batch;
 };
 
@@ -82,7 +82,8 @@ static int find_or_create(struct txn *txn, const struct addition *addition, int6
 	int r = titles_find(txn_db(txn), addition->kind, addition->collection, &ids, &count);
 
 	if (r == -ENOENT)
-		return collection_create(txn, addition->kind, addition->collection, strlen(addition->collection), ret_id);
+		return collection_create(txn, addition->kind, addition->collection, strlen(addition->collection),
+					 ret_id);
 	if (r == 0)
 		*ret_id = ids[0];
 	return r;
@@ -123,8 +124,9 @@ static int fail_add(struct call *call, int r)
 	const char *name = call->args->words[0];
 
 	if (r == -EINVAL) {
-		out_error(call->out, "'%s' cannot be the name of a %s: 1 to 255 bytes of UTF-8 without '/' and control "
-				     "characters, and not a name that desktops use for their own files",
+		out_error(call->out,
+			  "'%s' cannot be the name of a %s: 1 to 255 bytes of UTF-8 without '/' and control "
+			  "characters, and not a name that desktops use for their own files",
 			  name, noun);
 		return EXITCODE_USAGE;
 	}
@@ -151,7 +153,7 @@ int cmd_collection_add(struct call *call)
 struct removal {
 	int64_t *collections; /* owned; those of the name */
 	size_t collection_count;
-	int64_t *pairs;       /* owned; what makes the files carry it */
+	int64_t *pairs; /* owned; what makes the files carry it */
 	size_t count;
 	size_t at;
 	size_t batch;
@@ -239,11 +241,12 @@ int cmd_collection_remove(struct call *call)
 	int missing, r = store_reader(call->library->store, &db);
 
 	if (r == 0 && titles_find_or_say(db, call->command->kind, name, call->out, &removal.collections,
-					&removal.collection_count) < 0)
+					 &removal.collection_count) < 0)
 		return EXITCODE_PARTIAL;
 	missing = r < 0 ? r : gather_pairs(call, db, &removal);
 	r = missing < 0 ? missing : remove_all(call, &removal);
 	if (r < 0)
-		return out_fail(call->out, r, "cannot take files out of the %s '%s'", titles_noun(call->command->kind), name);
+		return out_fail(call->out, r, "cannot take files out of the %s '%s'", titles_noun(call->command->kind),
+				name);
 	return missing > 0 || removal.at < removal.count ? EXITCODE_PARTIAL : EXITCODE_DONE;
 }

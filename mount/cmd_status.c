@@ -121,7 +121,8 @@ static void print_place(struct call *call)
 	out_name_text(call->out, library->dir);
 	out_printf(call->out, "\ndaemon     ");
 	if (!library->is_daemon) {
-		out_printf(call->out, "none: nothing is watched or identified until the library is mounted or served\n");
+		out_printf(call->out,
+			   "none: nothing is watched or identified until the library is mounted or served\n");
 		return;
 	}
 	out_printf(call->out, "process %ld, ", (long)getpid());
@@ -146,9 +147,10 @@ static void print_files(struct call *call, const struct location_totals *sum)
 {
 	char a[OUT_NUMBER_LEN], b[OUT_NUMBER_LEN], c[OUT_NUMBER_LEN];
 
-	out_printf(call->out, "files      %s entries, %s", out_count_text(sum->entries, a), out_size_text(sum->bytes, b));
+	out_printf(call->out, "files      %s entries, %s", out_count_text(sum->entries, a),
+		   out_size_text(sum->bytes, b));
 	if (sum->unhashed > 0)
-		out_printf(call->out, ", the content of %s is not identified yet", out_count_text(sum->unhashed, c));
+		out_printf(call->out, ", %s files not identified yet", out_count_text(sum->unhashed, c));
 	out_printf(call->out, "\n");
 }
 
@@ -205,7 +207,8 @@ static int json_event(void *arg, const struct event *event)
 {
 	struct json_events *events = arg;
 
-	buf_printf(events->b, "%s\n    {\"at_ms\": %lld, \"level\": ", events->some ? "," : "", (long long)event->at_ms);
+	buf_printf(events->b, "%s\n    {\"at_ms\": %lld, \"level\": ", events->some ? "," : "",
+		   (long long)event->at_ms);
 	buf_json(events->b, event->level, strlen(event->level));
 	buf_append_str(events->b, ", \"text\": ");
 	buf_json(events->b, event->text, strlen(event->text));

@@ -1,5 +1,5 @@
-/* The mount is taken away from outside; its daemon notices, ends in order, and gives the lock of the library back, which
- * is what we wait for. A daemon that only serves is asked by SIGTERM. */
+/* The mount is taken away from outside; its daemon notices, ends in order, and gives the lock of the library back,
+ * which is what we wait for. A daemon that only serves is asked by SIGTERM. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "mount/holder.h"
 #include "mount/mountinfo.h"
 #include "mount/path.h"
+#include "mount/place.h"
 #include "mount/terminal.h"
 #include "mount/unmounting.h"
 #include "store/store.h"
@@ -25,7 +26,8 @@ static int wait_for_end(const struct holder *holder, struct out *out)
 	uint64_t until = clock_monotonic_ms() + WAIT_MS;
 	int r, fd;
 
-	while ((r = holder_lock(holder->library, &fd)) == -EBUSY && clock_monotonic_ms() < until && !terminal_interrupted())
+	while ((r = holder_lock(holder->library, &fd)) == -EBUSY && clock_monotonic_ms() < until &&
+	       !terminal_interrupted())
 		nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000L}, NULL);
 	if (r == 0)
 		close(fd);
@@ -42,8 +44,9 @@ static int fail_unmount(int r, const char *path, struct out *out)
 		unmounting_say_users(path, out);
 	} else if (r == -ENOENT) {
 		out_error(out, "cannot unmount %s: fusermount3 is missing; `apt install fuse3` brings it", path);
-	} else if (r == -EPERM) {
+	} else if (r == -EPERM || r == -EINVAL) { /* fusermount3 says "not found" of what others mounted */
 		out_error(out, "cannot unmount %s: it was mounted by another user", path);
+		r = -EPERM;
 	} else {
 		return out_fail(out, r, "cannot unmount %s", path);
 	}
@@ -87,7 +90,8 @@ static int unmount_library(const char *dir, struct out *out)
 
 	if (r == 0)
 		close(fd);
-	if (r != -EBUSY || store_peek(dir, &id) < 0 || holder_of_library(&id, &holder) < 0 || holder.socket[0] == '\0') {
+	if (r != -EBUSY || store_peek(dir, &id) < 0 || holder_of_library(&id, &holder) < 0 ||
+	    holder.socket[0] == '\0') {
 		out_error(out, "%s is not mounted", dir);
 		return EXITCODE_PARTIAL;
 	}
@@ -111,14 +115,14 @@ int cmd_unmount(struct call *call)
 {
 	_cleanup_(mountinfo_release) struct mountinfo info = MOUNTINFO_INIT;
 	_cleanup_(free_ptr) char *path = NULL;
-	struct uuid id;
+	_cleanup_(free_ptr) char *library = NULL;
 	int r = path_of_mountpoint(call->args->words[0], &path);
 
 	if (r == 0)
 		r = mountinfo_read(&info);
 	if (r < 0)
 		return out_fail(call->out, r, "cannot unmount %s", call->args->words[0]);
-	if (!mountinfo_at(&info, path) && store_peek(path, &id) == 0)
-		return unmount_library(path, call->out);
+	if (!mountinfo_at(&info, path) && place_existing_library(call->args->words[0], &library) == 0)
+		return unmount_library(library, call->out);
 	return unmount(path, call->out);
 }

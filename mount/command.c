@@ -5,17 +5,17 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define OPTION_JSON \
-	{ \
-		"json", 0, NULL, "print JSON" \
+#define OPTION_JSON                                                                                                    \
+	{                                                                                                              \
+		"json", 0, NULL, "print JSON"                                                                          \
 	}
-#define OPTION_FROM \
-	{ \
-		"from", 0, "FILE", "read further names of files from FILE (- is standard input), one in a line" \
+#define OPTION_FROM                                                                                                    \
+	{                                                                                                              \
+		"from", 0, "FILE", "read further names of files from FILE (- is standard input), one in a line"        \
 	}
-#define OPTION_NULL \
-	{ \
-		"null", '0', NULL, "the names in --from end in NUL, as `find -print0` makes them" \
+#define OPTION_NULL                                                                                                    \
+	{                                                                                                              \
+		"null", '0', NULL, "the names in --from end in NUL, as `find -print0` makes them"                      \
 	}
 
 const struct option_row command_common_options[] = {
@@ -29,9 +29,10 @@ static const struct command commands[] = {
 	.name = "create",
 	.usage = "LIBRARY [--name NAME] [--device NAME]",
 	.summary = "make a library",
-	.text = "LIBRARY is the folder to make; .sdlibrary is added to its name where that is missing. It holds the\n"
-		"catalogue, not your files: add folders to it with `shelf location add`. The secret key of this device\n"
-		"is kept apart, in the state folder ($SHELF_STATE_DIR, $XDG_STATE_HOME/shelf or ~/.local/state/shelf).\n",
+	.text =
+	    "LIBRARY is the folder to make; .sdlibrary is added to its name where that is missing. It holds the\n"
+	    "catalogue, not your files: add folders to it with `shelf location add`. The secret key of this device\n"
+	    "is kept apart, in the state folder ($SHELF_STATE_DIR, $XDG_STATE_HOME/shelf or ~/.local/state/shelf).\n",
 	.run = cmd_create,
 	.min_words = 1,
 	.max_words = 1,
@@ -43,10 +44,10 @@ static const struct command commands[] = {
 	.name = "mount",
 	.usage = "LIBRARY DIR [-f] [-o OPTIONS]",
 	.summary = "show a library as a folder",
-	.text = "DIR is an empty folder; it is made if it is missing. Returns when the mount answers. A mount whose daemon\n"
-		"died is replaced. `shelf unmount DIR` or SIGTERM ends it; SIGHUP compares all locations with the disk.\n"
-		"OPTIONS: allow_other (other users may look, too), ro, debug, and what mount(8) and fstab take for granted.\n"
-		"Run it with -f below systemd (Type=notify).\n",
+	.text = "DIR is an empty folder; it is made if it is missing. Returns when the mount answers. A mount whose\n"
+		"daemon died is replaced. `shelf unmount DIR` or SIGTERM ends it; SIGHUP compares all locations with\n"
+		"the disk. OPTIONS: allow_other (other users may look, too), ro, debug, and what mount(8) and fstab\n"
+		"take for granted. Run it with -f below systemd (Type=notify).\n",
 	.run = cmd_mount,
 	.min_words = 2,
 	.max_words = 2,
@@ -69,7 +70,8 @@ static const struct command commands[] = {
 	.name = "unmount",
 	.usage = "DIR",
 	.summary = "end a mount and wait until its daemon has ended",
-	.text = "DIR may also be the library folder. When files below it are in use, it stays mounted (exit code 75).\n",
+	.text =
+	    "DIR may also be the library folder. When files below it are in use, it stays mounted (exit code 75).\n",
 	.run = cmd_unmount,
 	.min_words = 1,
 	.max_words = 1,
@@ -79,9 +81,9 @@ static const struct command commands[] = {
 	.name = "location add",
 	.usage = "PATH [--name NAME] [--exclude GLOB]...",
 	.summary = "take a folder of this device into the library",
-	.text = "Its files stay where they are and are only read. .git, node_modules and the like are left out, and what a\n"
-		".shelfignore file says (in the syntax of .gitignore). Ctrl-C ends the first look through it early; what\n"
-		"is left is made up for later.\n",
+	.text = "Its files stay where they are and are only read. .git, node_modules and the like are left out, and\n"
+		"what a .shelfignore file says (in the syntax of .gitignore). Ctrl-C ends the first look through it\n"
+		"early; what is left is made up for later.\n",
 	.run = cmd_location_add,
 	.min_words = 1,
 	.max_words = 1,
@@ -100,7 +102,7 @@ static const struct command commands[] = {
 	.name = "location remove",
 	.usage = "NAME",
 	.summary = "take a location out of the library",
-	.text = "No file is touched. Tags are kept: a file with the same content elsewhere in the library still has them.\n",
+	.text = "No file is touched. Tags are kept: a file with the same content elsewhere in the library has them.\n",
 	.run = cmd_location_remove,
 	.min_words = 1,
 	.max_words = 1,
@@ -223,9 +225,10 @@ static const struct command commands[] = {
 	.name = "find",
 	.usage = "QUERY [-0 | --json | --count]",
 	.summary = "print the files that carry tags",
-	.text = "QUERY: names of tags with and, or, not and ( ). Names that stand side by side mean `and`. Quote names with\n"
-		"spaces or parentheses, or that are called like one of the words: 'holiday and not (\"new york\" or \"not\")'.\n"
-		"Files of this device are printed with their real path, others with that below the mount. No match is no error.\n",
+	.text = "QUERY: names of tags with and, or, not and ( ). Names that stand side by side mean `and`. Put names\n"
+		"with spaces or parentheses, or that are called like one of the words, in quotes:\n"
+		"'holiday and not (\"new york\" or \"not\")'. Files of this device are printed with their real path,\n"
+		"others with that below the mount. No match is no error.\n",
 	.run = cmd_find,
 	.min_words = 1,
 	.max_words = -1,

@@ -1,9 +1,9 @@
 /* The commands: one table says their names, words, options, help and functions.
  *
  * A command runs in the process that has the library open: the daemon, on a thread of its own, or, when nobody has, the
- * process that it was typed into. It therefore knows nothing of a terminal, a working directory or an environment: it gets
- * words whose paths are absolute already and writes to call->out. It returns an exit code. Commands of COMMAND_HERE run
- * where they are typed, without an open library. */
+ * process that it was typed into. It therefore knows nothing of a terminal, a working directory or an environment: it
+ * gets words whose paths are absolute already and writes to call->out. It returns an exit code. Commands of
+ * COMMAND_HERE run where they are typed, without an open library. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,13 +25,13 @@ struct call {
 enum command_place { COMMAND_LIBRARY, COMMAND_HERE };
 
 enum command_paths { /* which of its words are paths */
-	PATHS_NONE,
-	PATHS_FOLDER, /* words from first_path on: resolved in full */
-	PATHS_FILES,  /* the same, but the last name stays; there may be very many: see mount/filelist.h */
+		     PATHS_NONE,
+		     PATHS_FOLDER, /* words from first_path on: resolved in full */
+		     PATHS_FILES,  /* the same, but the last name stays; there may be very many: see mount/filelist.h */
 };
 
 struct command {
-	const char *name; /* "status", "tag add" */
+	const char *name;  /* "status", "tag add" */
 	const char *usage; /* what follows the name */
 	const char *summary;
 	const char *text; /* the rest of --help; lines end in \n; NULL = none */

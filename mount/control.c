@@ -1,7 +1,7 @@
-/* What it holds: the listening socket, the thread that accepts, and a fixed number of slots, one for each command that is
- * under way. A slot is free, running (its thread owns the connection) or ended (its thread is to be joined, which the
- * accepting thread does before it uses the slot again). Threads are joined, not detached, so that after control_stop
- * none of them has a reader of the store any more. `lock` guards the slots' states and descriptors. */
+/* What it holds: the listening socket, the thread that accepts, and a fixed number of slots, one for each command that
+ * is under way. A slot is free, running (its thread owns the connection) or ended (its thread is to be joined, which
+ * the accepting thread does before it uses the slot again). Threads are joined, not detached, so that after
+ * control_stop none of them has a reader of the store any more. `lock` guards the slots' states and descriptors. */
 #include "mount/control.h"
 
 #include <errno.h>
@@ -27,7 +27,13 @@
 #include "mount/frame.h"
 #include "mount/path.h"
 
-enum { REQUEST_TIMEOUT_MS = 5000, BACKLOG = 16, LAST_WORDS_MS = 1000, LAST_WORDS_STEP_MS = 20 };
+enum {
+	REQUEST_TIMEOUT_MS = 5000,
+	BACKLOG = 64,
+	FULL_WAIT_MS = 2000, /* for one of the slots to get free, before a client is refused */
+	LAST_WORDS_MS = 1000,
+	STEP_MS = 20,
+};
 
 enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_ENDED };
 
@@ -191,6 +197,18 @@ static struct slot *take_slot(struct control *control)
 	return found;
 }
 
+/* Others wait meanwhile in the queue of the socket. */
+static struct slot *wait_for_slot(struct control *control)
+{
+	struct slot *slot = take_slot(control);
+
+	for (int i = 0; !slot && i < FULL_WAIT_MS / STEP_MS && !atomic_load(&control->stopping); i++) {
+		poll(NULL, 0, STEP_MS);
+		slot = take_slot(control);
+	}
+	return slot;
+}
+
 static void refuse(int fd)
 {
 	struct channel channel = {.fd = fd};
@@ -205,7 +223,7 @@ static void refuse(int fd)
 static void begin(struct control *control, int fd_in)
 {
 	_cleanup_(close_fd) int fd = fd_in;
-	struct slot *slot = take_slot(control);
+	struct slot *slot = wait_for_slot(control);
 	int r;
 
 	if (!slot) {
@@ -314,8 +332,8 @@ static bool any_running(struct control *control)
 /* A moment in which commands that were cancelled may say so. */
 static void wait_for_last_words(struct control *control)
 {
-	for (int i = 0; i < LAST_WORDS_MS / LAST_WORDS_STEP_MS && any_running(control); i++)
-		poll(NULL, 0, LAST_WORDS_STEP_MS);
+	for (int i = 0; i < LAST_WORDS_MS / STEP_MS && any_running(control); i++)
+		poll(NULL, 0, STEP_MS);
 }
 
 /* Wakes a command that waits for its client to read. */

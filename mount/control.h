@@ -1,8 +1,8 @@
 /* The control socket: other processes of the same user give commands to the daemon through it.
  *
  * A Unix stream socket (0600) in the state folder; the uid of the other side is checked on both ends (the same user, or
- * root). One request for each connection, run on a thread of its own; at most CONTROL_CALLS_MAX at a time. Frames:
- * mount/frame.h. Paths longer than a socket address are reached through /proc/self/fd. */
+ * root). One request for each connection, run on a thread of its own; at most CONTROL_CALLS_MAX at a time, others wait
+ * a little. Frames: mount/frame.h. Paths longer than a socket address are reached through /proc/self/fd. */
 #pragma once
 
 struct library;

@@ -36,8 +36,9 @@ static int check_name(const char *what, const char *option, const char *name, st
 {
 	if (text_is_title(name, strlen(name)))
 		return 0;
-	out_error(out, "'%s' cannot be the name of a %s: 1 to 255 bytes of UTF-8 without '/' and control characters "
-		       "(choose one with %s)",
+	out_error(out,
+		  "'%s' cannot be the name of a %s: 1 to 255 bytes of UTF-8 without '/' and control characters "
+		  "(choose one with %s)",
 		  name, what, option);
 	return -EINVAL;
 }

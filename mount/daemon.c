@@ -5,8 +5,8 @@
  * use the library; the mount goes before the store. The note of the holder is written when everything is ready and is
  * wiped by library_close.
  *
- * Started from a terminal, the process forks before it has threads or databases. The child reports through a socket pair
- * with the frames of mount/frame.h: messages, then an exit code, 0 meaning ready. */
+ * Started from a terminal, the process forks before it has threads or databases. The child reports through a socket
+ * pair with the frames of mount/frame.h: messages, then an exit code, 0 meaning ready. */
 #include "mount/daemon.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || \
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) ||               \
     __has_feature(thread_sanitizer)
 #define SANITIZED
 #endif
@@ -51,7 +51,7 @@
 enum { STACK_BYTES = 512 * 1024 };
 
 struct daemon {
-	pthread_mutex_t lock;    /* guards `session` against the signal thread */
+	pthread_mutex_t lock; /* guards `session` against the signal thread */
 	const struct daemon_opts *opts;
 	struct out *out;
 	struct channel *report; /* to the process that waits for us; NULL in front */
@@ -104,21 +104,24 @@ static int fail_session(struct daemon *d, int r)
 	struct out *out = d->out;
 
 	if (r == -ENODEV || (r == -ENOENT && access("/dev/fuse", F_OK) < 0))
-		out_error(out, "cannot mount on %s: there is no /dev/fuse; load the module (`modprobe fuse`), or give this "
-			       "container the device",
+		out_error(out,
+			  "cannot mount on %s: there is no /dev/fuse; load the module (`modprobe fuse`), or give this "
+			  "container the device",
 			  where);
 	else if (geteuid() != 0 && !unmounting_has_fusermount())
 		out_error(out, "cannot mount on %s: fusermount3 is missing; `apt install fuse3` brings it", where);
 	else if (r == -EPERM && d->opts->allow_other)
-		out_error(out, "cannot mount on %s: allow_other is not permitted to ordinary users; write the line "
-			       "`user_allow_other` into /etc/fuse.conf, or leave the option away",
+		out_error(out,
+			  "cannot mount on %s: allow_other is not permitted to ordinary users; write the line "
+			  "`user_allow_other` into /etc/fuse.conf, or leave the option away",
 			  where);
 	else if (r == -EINVAL)
 		out_error(out, "cannot mount on %s: an option in `%s` is unknown", where, d->opts->mount_options);
 	else if (r == -EACCES && access("/dev/fuse", R_OK | W_OK) < 0)
 		out_error(out, "cannot mount on %s: /dev/fuse may not be opened by this user", where);
 	else
-		out_error(out, "cannot mount on %s: %s; does the folder belong to you? The log of the library says more",
+		out_error(out,
+			  "cannot mount on %s: %s; does the folder belong to you? The log of the library says more",
 			  where, err_str(r));
 	return r;
 }

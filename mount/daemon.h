@@ -7,14 +7,14 @@
 
 struct daemon_opts {
 	const char *library_dir; /* absolute, resolved */
-	const char *mountpoint;  /* absolute, resolved; NULL: serve */
+	const char *mountpoint;	 /* absolute, resolved; NULL: serve */
 	bool foreground;
 	bool allow_other;
 	bool debug;
 	const char *mount_options; /* further ones; NULL = none */
 };
 
-/* Without `foreground`: starts the daemon as a process of its own and returns when it is ready, or has failed. With it: is
- * the daemon, and returns at its end. Says on `out` what is wrong. Returns the exit code.
- * No thread and no database may exist in this process yet. */
+/* Without `foreground`: starts the daemon as a process of its own and returns when it is ready, or has failed. With it:
+ * is the daemon, and returns at its end. Says on `out` what is wrong. Returns the exit code. No thread and no database
+ * may exist in this process yet. */
 int daemon_start(const struct daemon_opts *opts, struct out *out);

@@ -3,9 +3,9 @@
 
 enum exitcode {
 	EXITCODE_DONE = 0,
-	EXITCODE_PARTIAL = 1,        /* failed, or in part */
+	EXITCODE_PARTIAL = 1, /* failed, or in part */
 	EXITCODE_USAGE = 2,
-	EXITCODE_BAD_DATA = 65,      /* EX_DATAERR and so on of sysexits.h */
+	EXITCODE_BAD_DATA = 65, /* EX_DATAERR and so on of sysexits.h */
 	EXITCODE_UNREACHABLE = 69,
 	EXITCODE_CANNOT_CREATE = 73,
 	EXITCODE_BUSY = 75,

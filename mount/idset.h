@@ -1,4 +1,5 @@
-/* Sets of ids: sorted, or everything but a sorted list, so that "not" costs nothing. Pure. Threads: one for each set. */
+/* Sets of ids: sorted, or everything but a sorted list, so that "not" costs nothing. Pure. Threads: one for each set.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +12,7 @@ struct idset {
 	bool complement; /* the set holds all ids but these */
 };
 
-#define IDSET_INIT ((struct idset){ 0 })
+#define IDSET_INIT ((struct idset){0})
 
 bool idset_has(const struct idset *set, int64_t id);
 void idset_negate(struct idset *set);

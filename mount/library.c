@@ -26,8 +26,9 @@ static int load_key(const struct library *library, struct out *out, struct key *
 	if (r == 0)
 		r = key_load(path, ret_key);
 	if (r == -ENOENT)
-		out_error(out, "%s belongs to another device: the key that it was made with is not here (%s). If it is "
-			       "yours, bring that key back from a backup, or point $SHELF_STATE_DIR to its folder",
+		out_error(out,
+			  "%s belongs to another device: the key that it was made with is not here (%s). If it is "
+			  "yours, bring that key back from a backup, or point $SHELF_STATE_DIR to its folder",
 			  library->dir, path);
 	else if (r == -EACCES)
 		out_error(out, "the key %s may be read by this user alone: `chmod 600` it, and be its owner", path);
@@ -42,7 +43,7 @@ static int open_store(struct library *library, struct out *out)
 	int r = store_peek(library->dir, &library->id);
 
 	if (r < 0) {
-		out_fail(out, r, "cannot read the library %s", library->dir);
+		out_fail(out, r, "cannot open the library %s", library->dir);
 		return r;
 	}
 	r = load_key(library, out, &key);
@@ -59,15 +60,16 @@ static int open_store(struct library *library, struct out *out)
 	return r;
 }
 
+/* A command of its own has no log: only what keeps it from going on is worth a line on the terminal. */
 static void index_says(void *arg, const char *level, const char *text)
 {
 	struct library *library = arg;
 
 	if (strcmp(level, "error") == 0)
 		log_error("%s", text);
-	else if (strcmp(level, "warning") == 0)
+	else if (library->is_daemon && strcmp(level, "warning") == 0)
 		log_warn("%s", text);
-	else
+	else if (library->is_daemon)
 		log_info("%s", text);
 	(void)event_add(library->store, level, text);
 }

@@ -12,15 +12,15 @@ struct index;
 struct fs;
 
 struct library {
-	char *dir;         /* absolute, resolved */
+	char *dir; /* absolute, resolved */
 	struct uuid id;
 	int lock_fd;
 	struct store *store;
 	struct index *index;
 	struct fs *fs;
-	char *mountpoint;  /* NULL: not mounted */
+	char *mountpoint;	  /* NULL: not mounted */
 	const char *forbidden[3]; /* what the index never enters: borrowed from the two above */
-	bool is_daemon;    /* it stays open, watches and identifies content */
+	bool is_daemon;		  /* it stays open, watches and identifies content */
 };
 
 struct library_opts {
@@ -28,8 +28,8 @@ struct library_opts {
 	const char *mountpoint; /* NULL = none */
 };
 
-/* Opens `dir`, whose lock the caller took (holder_lock): it becomes the library's on success. Signals are blocked in the
- * threads that this starts. Says on `out` what is wrong; returns a negative error. */
+/* Opens `dir`, whose lock the caller took (holder_lock): it becomes the library's on success. Signals are blocked in
+ * the threads that this starts. Says on `out` what is wrong; returns a negative error. */
 int library_open(const char *dir, int lock_fd, const struct library_opts *opts, struct out *out,
 		 struct library **ret_library);
 
@@ -37,8 +37,8 @@ int library_open(const char *dir, int lock_fd, const struct library_opts *opts, 
 void library_close(struct library *library);
 
 struct library_create_opts {
-	const char *dir;         /* as place_new_library made it */
-	const char *name;        /* NULL: that of the folder */
+	const char *dir;	 /* as place_new_library made it */
+	const char *name;	 /* NULL: that of the folder */
 	const char *device_name; /* NULL: the host name */
 };
 

@@ -14,7 +14,7 @@ struct location_list {
 	bool scanning; /* a scan is under way, of any of them */
 };
 
-#define LOCATION_LIST_INIT ((struct location_list){ 0 })
+#define LOCATION_LIST_INIT ((struct location_list){0})
 
 int location_list_read(struct library *library, struct location_list *ret_list); /* reads all rows of all entries */
 void location_list_release(struct location_list *list);

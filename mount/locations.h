@@ -21,7 +21,7 @@ struct locations {
 	size_t count;
 };
 
-#define LOCATIONS_INIT ((struct locations){ 0 })
+#define LOCATIONS_INIT ((struct locations){0})
 
 int locations_read(struct store *store, struct locations *ret_locations);
 void locations_release(struct locations *locations);

@@ -71,7 +71,8 @@ int lookup_entry(struct lookup *lookup, const char *path, int64_t *ret_entry)
 	if (r == -ENOENT && catch_up(lookup, path) == 0)
 		r = resolve(lookup, path, ret_entry);
 	if (r == -ENOENT)
-		out_error(out, "%s: the library has no such file; `shelf location list` shows which folders are in it", path);
+		out_error(out, "%s: the library has no such file; `shelf location list` shows which folders are in it",
+			  path);
 	else if (r == -EISDIR)
 		out_error(out, "%s: not a file of a location", path);
 	else if (r < 0)

@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -14,66 +13,65 @@
 #include "mount/request.h"
 #include "mount/target.h"
 #include "mount/terminal.h"
-
-enum { WATCH_SECONDS = 2 };
+#include "mount/watch.h"
 
 /* --- one command on a library --- */
 
-/* All batches of it; the worst exit code. One that is not about single files ends it. */
-static int run_batches(struct target *target, struct request *request, struct out *out)
+/* All batches of it, of which the first is at hand; the worst exit code. One that is not about single files ends it. */
+static int run_batches(struct target *target, struct request *request, int count, char **words, struct out *out)
 {
-	int code = EXITCODE_DONE, count, r;
-	char **words;
+	int code = EXITCODE_DONE, r;
 
-	while ((r = request_next(request, &count, &words)) == 0) {
+	do {
 		int one = target_run(target, count, words, out);
 
 		code = one != EXITCODE_DONE ? one : code;
 		if (one > EXITCODE_PARTIAL || out_cancelled(out))
-			break;
-	}
+			return code;
+		r = request_next(request, &count, &words);
+	} while (r == 0);
 	return r < 0 ? out_fail(out, r, "cannot read the names of the files") : code;
 }
 
-static int run_once(const char *dir, const struct command *command, const struct args *args, struct out *out)
+struct run {
+	const char *dir;
+	const struct command *command;
+	const struct args *args;
+};
+
+/* When it is watched this comes again: nobody is kept from the library, and a daemon may come and go meanwhile. */
+static int run_once(void *arg, struct out *out)
 {
+	const struct run *run = arg;
 	_cleanup_(request_freep) struct request *request = NULL;
 	_cleanup_(target_closep) struct target *target = NULL;
-	int r = request_new(command, args, out, &request);
+	char **words;
+	int count;
+	int r = request_new(run->command, run->args, out, &request);
 
-	if (r == 0)
-		r = target_open(dir, out, &target);
-	return r < 0 ? (int)exitcode_of(r) : run_batches(target, request, out);
-}
-
-/* Anew each time: nobody is kept from the library, and a daemon may come and go meanwhile. */
-static int run_again_and_again(const char *dir, const struct command *command, const struct args *args, struct out *out)
-{
-	int code;
-
-	do {
-		if (out->stdout_tty)
-			out_printf(out, "\033[H\033[J");
-		code = run_once(dir, command, args, out);
-		out_flush(out);
-		for (int i = 0; i < WATCH_SECONDS * 10 && !out_cancelled(out); i++)
-			nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000L}, NULL);
-	} while (!out_cancelled(out));
-	return code;
+	if (r < 0)
+		return (int)exitcode_of(r);
+	r = request_next(request, &count, &words); /* before anybody is kept waiting: it may come from a slow pipe */
+	if (r < 0)
+		return out_fail(out, r, "cannot read the names of the files");
+	if (r == 1)
+		return EXITCODE_DONE;
+	r = target_open(run->dir, out, &target);
+	return r < 0 ? (int)exitcode_of(r) : run_batches(target, request, count, words, out);
 }
 
 static int run_on_library(const struct command *command, const struct args *args, const char *library, struct out *out)
 {
 	_cleanup_(free_ptr) char *dir = NULL;
+	struct run run = {.command = command, .args = args};
 	int r = place_find_library(library, out, &dir);
 
 	if (r == 0)
 		r = place_check_library(dir, out);
 	if (r < 0)
 		return (int)exitcode_of(r);
-	if (args_has(args, "watch"))
-		return run_again_and_again(dir, command, args, out);
-	return run_once(dir, command, args, out);
+	run.dir = dir;
+	return args_has(args, "watch") ? watch_run(out, run_once, &run) : run_once(&run, out);
 }
 
 static int run(const struct command *command, const struct args *args, const char *library, struct out *out)
@@ -115,7 +113,8 @@ static int read_leading(struct line *line, struct out *out)
 		} else if (strncmp(word, "-l", 2) == 0 && word[2]) {
 			line->library = word + 2;
 		} else {
-			out_error(out, "%s is no option that can stand before a command; `shelf help` shows what can", word);
+			out_error(out, "%s is no option that can stand before a command; `shelf help` shows what can",
+				  word);
 			return -EINVAL;
 		}
 		line->words += used;

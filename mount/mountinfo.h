@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 struct mountinfo_line {
-	char *path;   /* the mount point, absolute, unescaped */
-	char *type;   /* "ext4", "fuse.shelf" */
+	char *path;	       /* the mount point, absolute, unescaped */
+	char *type;	       /* "ext4", "fuse.shelf" */
 	unsigned major, minor; /* of the filesystem: the same for all places where it is mounted */
 };
 
@@ -15,7 +15,7 @@ struct mountinfo {
 	size_t count;
 };
 
-#define MOUNTINFO_INIT ((struct mountinfo){ 0 })
+#define MOUNTINFO_INIT	((struct mountinfo){0})
 #define MOUNTINFO_SHELF "fuse.shelf" /* the type of our own mounts */
 
 int mountinfo_read(struct mountinfo *ret_info);

@@ -28,11 +28,11 @@ struct out {
 	const struct out_sink *sink; /* borrowed */
 	void *arg;
 	bool stdout_tty;
-	bool stderr_tty;       /* progress is shown only then */
+	bool stderr_tty; /* progress is shown only then */
 	bool progress_shown;
-	uint64_t progress_ms;  /* when the last one was written, monotonic */
-	struct buf pending;    /* owned; standard output that is not written yet */
-	int error;             /* the first error of the sink */
+	uint64_t progress_ms; /* when the last one was written, monotonic */
+	struct buf pending;   /* owned; standard output that is not written yet */
+	int error;	      /* the first error of the sink */
 };
 
 void out_init(struct out *out, const struct out_sink *sink, void *arg, bool stdout_tty, bool stderr_tty);
@@ -41,7 +41,7 @@ void out_release(struct out *out); /* writes nothing: out_flush comes before */
 void out_bytes(struct out *out, const void *data, size_t len); /* as they are */
 void out_printf(struct out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void out_name(struct out *out, const void *name, size_t len); /* escaped when standard output is a terminal */
-void out_name_text(struct out *out, const char *name); /* the same, NUL-terminated */
+void out_name_text(struct out *out, const char *name);	      /* the same, NUL-terminated */
 int out_flush(struct out *out);
 
 /* One line "shelf: ..." on standard error; the newline is added. */

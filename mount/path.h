@@ -1,5 +1,5 @@
-/* Paths as people type them, made absolute by the process that they typed into. Touches the filesystem, also mounts: for
- * clients, never for the daemon, which must not touch its own mount. Threads: any (the working directory is read).
+/* Paths as people type them, made absolute by the process that they typed into. Touches the filesystem, also mounts:
+ * for clients, never for the daemon, which must not touch its own mount. Threads: any (the working directory is read).
  * Results are on the heap. Errors: errno, -ENOMEM. */
 #pragma once
 

@@ -51,7 +51,7 @@ static bool is_library(const char *dir)
 	return store_peek(dir, &id) != -ENOENT;
 }
 
-int place_library(const char *given, struct out *out, char **ret_dir)
+int place_existing_library(const char *given, char **ret_dir)
 {
 	_cleanup_(free_ptr) char *suffixed = NULL;
 	int r = with_suffix(given, &suffixed);
@@ -60,11 +60,19 @@ int place_library(const char *given, struct out *out, char **ret_dir)
 		return r;
 	if (is_library(given))
 		return path_canonical(given, ret_dir);
-	if (is_library(suffixed))
-		return path_canonical(suffixed, ret_dir);
-	out_error(out, "there is no shelf library at %s%s; `shelf create %s` makes one", given,
-		  access(given, F_OK) == 0 && access(given, X_OK) < 0 ? " that you may enter" : "", given);
-	return -ENOENT;
+	return is_library(suffixed) ? path_canonical(suffixed, ret_dir) : -ENOENT;
+}
+
+int place_library(const char *given, struct out *out, char **ret_dir)
+{
+	int r = place_existing_library(given, ret_dir);
+
+	if (r == -ENOENT)
+		out_error(out, "there is no shelf library at %s%s; `shelf create %s` makes one", given,
+			  access(given, F_OK) == 0 && access(given, X_OK) < 0 ? " that you may enter" : "", given);
+	else if (r < 0)
+		out_fail(out, r, "%s", given);
+	return r;
 }
 
 int place_new_library(const char *given, struct out *out, char **ret_dir)
@@ -121,9 +129,11 @@ static const char *network_filesystem(const struct statfs *fs)
 static const char *network_fuse(const char *type)
 {
 	static const char *const known[] = {
-	    "fuse.sshfs",     "fuse.rclone",	"fuse.davfs",	   "fuse.davfs2",     "fuse.gvfsd-fuse", "fuse.s3fs",
-	    "fuse.glusterfs", "fuse.ceph-fuse", "fuse.gcsfuse",	   "fuse.curlftpfs",  "fuse.juicefs",	 "fuse.goofys",
-	    "fuse.smbnetfs",  "fuse.kio-fuse",	"fuse.onedriver",  "fuse.google-drive-ocamlfuse", MOUNTINFO_SHELF,
+	    "fuse.sshfs",      "fuse.rclone",	 "fuse.davfs",	   "fuse.davfs2",
+	    "fuse.gvfsd-fuse", "fuse.s3fs",	 "fuse.glusterfs", "fuse.ceph-fuse",
+	    "fuse.gcsfuse",    "fuse.curlftpfs", "fuse.juicefs",   "fuse.goofys",
+	    "fuse.smbnetfs",   "fuse.kio-fuse",	 "fuse.onedriver", "fuse.google-drive-ocamlfuse",
+	    MOUNTINFO_SHELF,
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -145,10 +155,12 @@ static int check_fuse(const char *dir, struct out *out)
 	if (!line || !network_fuse(line->type))
 		return 0;
 	if (strcmp(line->type, MOUNTINFO_SHELF) == 0)
-		out_error(out, "%s is inside a shelf mount (%s): a library has to be in a real folder", dir, line->path);
+		out_error(out, "%s is inside a shelf mount (%s): a library has to be in a real folder", dir,
+			  line->path);
 	else
-		out_error(out, "%s is on a network filesystem (%s), where a database is not safe: put the library on a "
-			       "disk of this device",
+		out_error(out,
+			  "%s is on a network filesystem (%s), where a database is not safe: put the library on a "
+			  "disk of this device",
 			  dir, line->type);
 	return -EOPNOTSUPP;
 }
@@ -166,8 +178,9 @@ int place_check_library(const char *dir, struct out *out)
 	}
 	network = network_filesystem(&fs);
 	if (network) {
-		out_error(out, "%s is on a network filesystem (%s), where a database is not safe: put the library on a "
-			       "disk of this device",
+		out_error(out,
+			  "%s is on a network filesystem (%s), where a database is not safe: put the library on a "
+			  "disk of this device",
 			  dir, network);
 		return -EOPNOTSUPP;
 	}

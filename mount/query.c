@@ -16,10 +16,10 @@ enum token { TOKEN_END, TOKEN_NAME, TOKEN_AND, TOKEN_OR, TOKEN_NOT, TOKEN_OPEN, 
 struct parser {
 	const char *text;
 	size_t len;
-	size_t next;       /* where the token after this one is looked for */
+	size_t next; /* where the token after this one is looked for */
 	enum token token;
 	size_t token_at;
-	struct buf name;   /* of TOKEN_NAME */
+	struct buf name; /* of TOKEN_NAME */
 	unsigned depth;
 	struct query *query;
 	struct query_problem *problem;

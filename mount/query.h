@@ -3,7 +3,8 @@
  *     query   = all *("or" all)
  *     all     = one *(["and"] one)
  *     one     = *"not" (name | "(" query ")")
- *     name    = a word without spaces, quotes and parentheses, or anything in quotes '...' "..." with \ before a quote or \
+ *     name    = a word without spaces, quotes and parentheses, or anything in quotes '...' "..." with \ before a quote
+ * or \
  *
  * The operators may be written in any case; in quotes they are names. Pure. Threads: any. */
 #pragma once
@@ -27,10 +28,10 @@ struct query {
 	size_t count;
 };
 
-#define QUERY_INIT ((struct query){ 0 })
+#define QUERY_INIT ((struct query){0})
 
 struct query_problem {
-	size_t at;        /* byte offset in the text */
+	size_t at;	  /* byte offset in the text */
 	const char *text; /* what is wrong there; static */
 };
 

@@ -20,9 +20,9 @@ struct request {
 	const struct command *command;
 	const struct args *args;
 	struct words words;
-	int head;       /* how many of them are in each batch */
-	int next;       /* the argument that follows */
-	FILE *from;     /* NULL: there is none, or it is read */
+	int head;   /* how many of them are in each batch */
+	int next;   /* the argument that follows */
+	FILE *from; /* NULL: there is none, or it is read */
 	int delimiter;
 	bool began;
 };
@@ -138,7 +138,8 @@ static int check_files(const struct request *request, struct out *out)
 {
 	const struct command *command = request->command;
 
-	if (!has_files(command) || command->first_path == 0 || request->args->count > command->first_path || request->from)
+	if (!has_files(command) || command->first_path == 0 || request->args->count > command->first_path ||
+	    request->from)
 		return 0;
 	out_error(out, "%s: name at least one FILE", command->name);
 	out_note(out, "Usage: shelf %s %s", command->name, command->usage);
@@ -170,7 +171,8 @@ static bool is_full(const struct request *request)
 {
 	if (request->command->first_path == 0)
 		return false;
-	return request->words.count - request->head >= REQUEST_BATCH_FILES || request->words.bytes >= REQUEST_BATCH_BYTES;
+	return request->words.count - request->head >= REQUEST_BATCH_FILES ||
+	       request->words.bytes >= REQUEST_BATCH_BYTES;
 }
 
 static int add_arguments(struct request *request)

@@ -7,7 +7,7 @@ struct signals;
 
 struct signals_calls {
 	void (*end)(void *arg, unsigned times); /* SIGTERM or SIGINT, for the 1st, 2nd ... time */
-	void (*refresh)(void *arg);             /* SIGHUP */
+	void (*refresh)(void *arg);		/* SIGHUP */
 };
 
 void signals_block(void); /* for this thread and all that it starts; SIGPIPE is ignored */

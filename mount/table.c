@@ -63,8 +63,11 @@ static void print(void *arg, int column, const char *text)
 	int pad = (int)(p->widths[column] - width);
 	bool last = column == p->table->columns - 1, right = p->table->right >> column & 1;
 
-	out_printf(p->out, "%s%*s%s", column > 0 ? "  " : p->table->indent ? p->table->indent : "", right ? pad : 0, "",
-		   shown ? shown : "?");
+	out_printf(p->out, "%s%*s%s",
+		   column > 0	      ? "  "
+		   : p->table->indent ? p->table->indent
+				      : "",
+		   right ? pad : 0, "", shown ? shown : "?");
 	if (last)
 		out_printf(p->out, "\n");
 	else

@@ -7,8 +7,8 @@
 #define TABLE_COLUMNS_MAX 8
 
 struct table {
-	int columns;     /* set by the caller, like the next two */
-	unsigned right;  /* bit i: column i is aligned to its right */
+	int columns;	/* set by the caller, like the next two */
+	unsigned right; /* bit i: column i is aligned to its right */
 	const char *indent;
 	struct buf text; /* owned; the cells, each with a NUL */
 	size_t cells;

@@ -23,8 +23,8 @@ enum { WAIT_MS = 5000, RETRY_MS = 50 };
 
 struct target {
 	struct library *library; /* here; NULL: in a daemon */
-	char *socket;            /* of the daemon */
-	int fd;                  /* a connection to it that is not used yet; -1 = none */
+	char *socket;		 /* of the daemon */
+	int fd;			 /* a connection to it that is not used yet; -1 = none */
 };
 
 static void pause_a_little(void)
@@ -34,7 +34,8 @@ static void pause_a_little(void)
 	nanosleep(&time, NULL);
 }
 
-/* The note of whoever holds the lock. That in the state folder is newer where there is one; -ENOENT: none can be read. */
+/* The note of whoever holds the lock. That in the state folder is newer where there is one; -ENOENT: none can be read.
+ */
 static int read_holder(const char *dir, struct holder *ret_holder)
 {
 	struct uuid id;
@@ -72,6 +73,8 @@ static void say_who(const char *dir, struct out *out)
 	if (holder.mountpoint[0] != '\0')
 		out_error(out, "%s is mounted on %s by process %ld; `shelf unmount` that first", dir, holder.mountpoint,
 			  (long)holder.pid);
+	else if (holder.socket[0] != '\0')
+		out_error(out, "%s is served by process %ld; `shelf unmount %s` ends that", dir, (long)holder.pid, dir);
 	else
 		out_error(out, "%s is in use by process %ld%s%s%s; try again when it has ended", dir, (long)holder.pid,
 			  name[0] ? " (" : "", name, name[0] ? ")" : "");
@@ -87,7 +90,8 @@ static int connect_daemon(const char *dir, struct target *target, struct out *ou
 		return -EAGAIN;
 	r = control_connect(holder.socket, &target->fd);
 	if (r == -EACCES || r == -EPERM) {
-		out_error(out, "%s is open in process %ld of another user, who alone may use it", dir, (long)holder.pid);
+		out_error(out, "%s is open in process %ld of another user, who alone may use it", dir,
+			  (long)holder.pid);
 		return -EPERM;
 	}
 	if (r < 0)
@@ -157,7 +161,8 @@ int target_lock(const char *library_dir, struct out *out, int *ret_lock_fd)
 			out_fail(out, r, "cannot lock the library %s", library_dir);
 			return r;
 		}
-		if ((read_holder(library_dir, &holder) == 0 && holder.socket[0] != '\0') || clock_monotonic_ms() >= until) {
+		if ((read_holder(library_dir, &holder) == 0 && holder.socket[0] != '\0') ||
+		    clock_monotonic_ms() >= until) {
 			say_who(library_dir, out);
 			return -EBUSY;
 		}

@@ -6,8 +6,8 @@
 
 struct target;
 
-/* Takes the library's lock and opens it, or finds the daemon. When a short-lived command holds the lock it waits for it,
- * up to 5 s. Says on `out` what is wrong; returns a negative error. */
+/* Takes the library's lock and opens it, or finds the daemon. When a short-lived command holds the lock it waits for
+ * it, up to 5 s. Says on `out` what is wrong; returns a negative error. */
 int target_open(const char *library_dir, struct out *out, struct target **ret_target);
 
 /* Runs one command; `words` begin with its name. Returns its exit code. */

@@ -1,6 +1,6 @@
-/* The state of the terminal of this process: whether a progress line stands there, which everything else that is written
- * has to wipe first. A piece of output may end in the middle of a line, so progress is only shown between whole lines:
- * commands see to that. */
+/* The state of the terminal of this process: whether a progress line stands there, which everything else that is
+ * written has to wipe first. A piece of output may end in the middle of a line, so progress is only shown between whole
+ * lines: commands see to that. */
 #include "mount/terminal.h"
 
 #include <errno.h>

@@ -78,7 +78,7 @@ static bool is_near(const char *typed, const char *name)
 
 	if (len >= 3 && strcasestr(name, typed))
 		return true;
-	return titles_distance(typed, name, NEAR_MAX) <= (len > 3 ? NEAR_MAX : 1);
+	return titles_distance(typed, name, NEAR_MAX) <= (len > 4 ? NEAR_MAX : len > 2 ? 1 : 0);
 }
 
 static int suggest(struct db *db, enum collection_kind kind, const char *typed, struct buf *near)
@@ -99,7 +99,7 @@ static int suggest(struct db *db, enum collection_kind kind, const char *typed, 
 }
 
 int titles_find_or_say(struct db *db, enum collection_kind kind, const char *name, struct out *out, int64_t **ret_ids,
-		      size_t *ret_count)
+		       size_t *ret_count)
 {
 	_cleanup_(buf_release) struct buf near = BUF_INIT;
 	_cleanup_(free_ptr) char *text = NULL;

@@ -14,7 +14,7 @@ int titles_find(struct db *db, enum collection_kind kind, const char *name, int6
 
 /* As titles_find, with a message that names similar ones when there is none. */
 int titles_find_or_say(struct db *db, enum collection_kind kind, const char *name, struct out *out, int64_t **ret_ids,
-		      size_t *ret_count);
+		       size_t *ret_count);
 
 /* How many bytes have to be put in, taken out or replaced to make `b` of `a`, without regard to ASCII case. At most
  * `limit`: then limit + 1. */

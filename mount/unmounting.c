@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,25 +17,38 @@
 
 enum { USERS_SHOWN = 5, MESSAGE_MAX = 512 };
 
-extern char **environ;
+/* libfuse looks there, too, whatever $PATH says. */
+static const char standard_path[] = "/usr/bin:/bin:/usr/local/bin";
+
+static bool find_in(const char *path, char ret_file[PATH_MAX])
+{
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+		int n = snprintf(ret_file, PATH_MAX, "%.*s/fusermount3", (int)len, path);
+
+		if (n > 0 && n < PATH_MAX && access(ret_file, X_OK) == 0)
+			return true;
+		path += len + (path[len] == ':');
+	}
+	return false;
+}
+
+static bool find_fusermount(char ret_file[PATH_MAX])
+{
+	return find_in(getenv("PATH"), ret_file) || find_in(standard_path, ret_file);
+}
 
 bool unmounting_has_fusermount(void)
 {
-	const char *path = getenv("PATH");
-	char file[4096];
+	char file[PATH_MAX];
 
-	for (const char *at = path ? path : "/usr/bin:/bin"; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
-		int len = (int)strcspn(at, ":");
-
-		if (snprintf(file, sizeof(file), "%.*s/fusermount3", len, at) < (int)sizeof(file) && access(file, X_OK) == 0)
-			return true;
-	}
-	return false;
+	return find_fusermount(file);
 }
 
 /* Starts `argv` with its standard error in *ret_fd; messages in English, since they are read below. */
 static int spawn(char *const argv[], pid_t *ret_pid, int *ret_fd)
 {
+	char *const environment[] = {"LC_ALL=C", NULL};
 	posix_spawn_file_actions_t actions;
 	int pipes[2], r;
 
@@ -42,7 +56,7 @@ static int spawn(char *const argv[], pid_t *ret_pid, int *ret_fd)
 		return -errno;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pipes[1], STDERR_FILENO);
-	r = -posix_spawnp(ret_pid, argv[0], &actions, NULL, argv, environ);
+	r = -posix_spawn(ret_pid, argv[0], &actions, NULL, argv, environment);
 	posix_spawn_file_actions_destroy(&actions);
 	close(pipes[1]);
 	if (r < 0)
@@ -64,14 +78,15 @@ static void read_message(int fd, char ret_message[MESSAGE_MAX])
 
 static int fusermount(const char *mountpoint, bool lazy)
 {
-	char *const argv[] = {"env", "LC_ALL=C", "fusermount3", lazy ? "-uz" : "-u", "--", (char *)mountpoint, NULL};
+	char file[PATH_MAX];
+	char *const argv[] = {file, lazy ? "-uz" : "-u", "--", (char *)mountpoint, NULL};
 	char message[MESSAGE_MAX];
 	_cleanup_(close_fd) int fd = -1;
 	int status;
 	pid_t pid;
 	int r;
 
-	if (!unmounting_has_fusermount())
+	if (!find_fusermount(file))
 		return -ENOENT;
 	r = spawn(argv, &pid, &fd);
 	if (r < 0)
@@ -153,7 +168,7 @@ void unmounting_say_users(const char *mountpoint, struct out *out)
 	for (struct dirent *e = readdir(proc); e && shown < USERS_SHOWN; e = readdir(proc)) {
 		_cleanup_(close_fd) int fd = -1;
 
-		if (e->d_name[0] < '1' || e->d_name[0] > '9')
+		if (e->d_name[0] < '1' || e->d_name[0] > '9' || atol(e->d_name) == getpid())
 			continue;
 		fd = openat(dirfd(proc), e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0 || !uses(fd, mountpoint))

@@ -145,8 +145,9 @@ def while_tagging(home):
                 with subprocess.Popen([home.shelf_path, "mount", home.lib, home.mnt], env=home.env,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as starting:
                     time.sleep(random.uniform(0.0, 0.15))
-                    home.kill()
                     starting.kill()
+                    starting.wait()
+                    home.kill()
                     starts += 1
         finally:
             stop(children)
@@ -182,7 +183,7 @@ def while_adding(home):
     for turn in range(3 if lib.QUICK else 8):
         with subprocess.Popen([home.shelf_path, "-l", home.lib, "location", "add", home.real, "--name", "real"], env=home.env,
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as adding:
-            time.sleep(random.uniform(0.0, 0.3))
+            time.sleep(random.uniform(0.0, 0.08))
             cut += adding.poll() is None
             adding.kill()
         home.check_clean(f"location add, kill {turn + 1}")

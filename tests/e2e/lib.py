@@ -103,7 +103,8 @@ def poll(probe, seconds=1.0, every=0.005):
     while True:
         try:
             got = probe()
-        except OSError:
+        except OSError as e:
+            must(e.errno != errno.ENOTCONN, "the mount has died")
             got = None
         if got or time.monotonic() > deadline:
             return got
@@ -184,18 +185,30 @@ def mounts_below(path):
     return sorted((p for p in points if p == path or p.startswith(path + "/")), key=len, reverse=True)
 
 
+def contents(path):
+    """Of a file in /proc, which may go away at any time: then nothing."""
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError:
+        return b""
+
+
+def is_running(pid):
+    """Whether a thread of the process is not at its end. (The first one may be, and the others still hold files open.)"""
+    try:
+        stats = [contents(f"/proc/{pid}/task/{task}/stat") for task in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return False
+    return any(s.rsplit(b")", 1)[1].split()[0] not in (b"Z", b"X") for s in stats if s)
+
+
 def processes_naming(path):
     """Processes of the program with `path` in their command line: ours, because the path is unique."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                command = f.read()
-            with open(f"/proc/{pid}/stat", "rb") as f:
-                dead = f.read().rsplit(b")", 1)[1].split()[0] in (b"Z", b"X")
-        except OSError:
-            continue
-        if os.fsencode(path) in command and not dead and b"shelf" in command.split(b"\0")[0]:
+        command = contents(f"/proc/{pid}/cmdline")
+        if os.fsencode(path) in command and b"shelf" in command.split(b"\0")[0] and is_running(pid):
             found.append(int(pid))
     return [p for p in found if p != os.getpid()]
 
@@ -269,13 +282,12 @@ class Home:
     def pids(self):
         return processes_naming(self.dir)
 
-    def kill(self, sig=signal.SIGKILL):
-        for pid in self.pids():
-            try:
-                os.kill(pid, sig)
-            except ProcessLookupError:
-                pass
-        must(poll(lambda: not self.pids(), 10), "a killed daemon is still there")
+    def kill(self):
+        """kill -9, and waits until the kernel has closed what they had open (which comes after their memory is gone)."""
+        pids = self.pids()
+        for pid in pids:
+            errno_of(os.kill, pid, signal.SIGKILL)
+        must(poll(lambda: not any(map(is_running, pids)) and not self.pids(), 10), "a killed daemon is still there")
 
     def alive(self, text="the mount answers"):
         return works(text, os.listdir, self.mnt)

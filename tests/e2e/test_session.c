@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "fs/mount_options.h"
 #include "tests/e2e/world.h"
 #include "tests/lib/test.h"
 
@@ -334,6 +335,33 @@ static void test_unmounted_from_outside(void **state)
 	assert_int_equal(listed(w->mount, NULL), 0);
 }
 
+static void assert_options(const char *name, const char *extra, const char *end)
+{
+	struct session_opts opts = { .mountpoint = "/", .name = name, .extra = extra };
+	_cleanup_(free_ptr) char *text = NULL;
+	const char *start = "default_permissions,nosuid,nodev,subtype=shelf,fsname=";
+
+	assert_int_equal(mount_options_build(&opts, &text), 0);
+	assert_memory_equal(text, start, strlen(start));
+	assert_string_equal(text + strlen(start), end);
+}
+
+static void test_options_as_text(void **state)
+{
+	const char *refused[] = { "bogus", "suid", "dev", "ro,bogus", "fsname=x", "ro=1", "x" };
+
+	assert_options("a, b\\", NULL, "a\\, b\\\\");
+	assert_options("", "", "shelf");
+	assert_options("l", "ro,,noexec,noatime,", "l,ro,noexec,noatime");
+	assert_options("l", "rw,user,noauto,nofail,_netdev,x-systemd.automount,x-a=b\\,c,ro", "l,ro");
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct session_opts opts = { .mountpoint = "/", .name = "l", .extra = refused[i] };
+		char *text = NULL;
+		assert_int_equal(mount_options_build(&opts, &text), -EINVAL);
+		assert_null(text);
+	}
+}
+
 static void test_options(void **state)
 {
 	struct world *w = *state;
@@ -451,6 +479,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stop_before_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_without_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unmounted_from_outside, setup_mounted, teardown),
+		cmocka_unit_test(test_options_as_text),
 		cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_under_load, setup_mounted, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_clients, setup_mounted, teardown),

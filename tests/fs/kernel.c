@@ -15,6 +15,7 @@ void kernel_init(struct kernel *k, struct fs *fs, struct grace *grace)
 {
 	*k = (struct kernel){ .fs = fs, .grace = grace };
 	assert_int_equal(pthread_mutex_init(&k->lock, NULL), 0);
+	assert_int_equal(pthread_rwlock_init(&k->dirs, NULL), 0);
 }
 
 void kernel_release(struct kernel *k)
@@ -26,6 +27,7 @@ void kernel_release(struct kernel *k)
 	free(k->inodes);
 	free(k->dentries);
 	pthread_mutex_destroy(&k->lock);
+	pthread_rwlock_destroy(&k->dirs);
 }
 
 /* --- what is known; the lock is held --- */
@@ -96,6 +98,7 @@ static void forget_content(struct kernel *k, uint64_t ino)
 	struct kernel_inode *inode = inode_of(k, ino);
 
 	inode->has_attr = false;
+	inode->drops++;
 	free(inode->target);
 	free(inode->listing);
 	inode->target = inode->listing = NULL;
@@ -110,12 +113,14 @@ static void forget_name(struct kernel *k, uint64_t parent, const char *name, siz
 	assert_true(len < sizeof(text));
 	memcpy(text, name, len);
 	text[len] = '\0';
+	pthread_rwlock_wrlock(&k->dirs);
 	pthread_mutex_lock(&k->lock);
 	if (tree)
 		remove_tree(k, parent, text);
 	else
 		remove_dentry(k, parent, text);
 	pthread_mutex_unlock(&k->lock);
+	pthread_rwlock_unlock(&k->dirs);
 }
 
 static void expire_entry(void *arg, uint64_t parent, const char *name, size_t len)
@@ -134,6 +139,7 @@ static void drop_attr(void *arg, uint64_t ino)
 
 	pthread_mutex_lock(&k->lock);
 	inode_of(k, ino)->has_attr = false;
+	inode_of(k, ino)->drops++;
 	pthread_mutex_unlock(&k->lock);
 }
 
@@ -155,55 +161,71 @@ const struct announce_calls kernel_calls = {
 
 /* --- requests: what is known answers, the tree otherwise --- */
 
-static int look_up(struct kernel *k, uint64_t parent, const char *name, uint64_t *ret_ino)
+static uint64_t known_name(struct kernel *k, uint64_t parent, const char *name)
 {
-	struct kernel_dentry *d;
+	pthread_mutex_lock(&k->lock);
+	const struct kernel_dentry *d = find_dentry(k, parent, name);
+	uint64_t ino = d ? d->ino : 0;
+	pthread_mutex_unlock(&k->lock);
+	return ino;
+}
+
+/* The directories are locked. */
+static int look_up_locked(struct kernel *k, uint64_t parent, const char *name, uint64_t *ret_ino)
+{
 	struct fs_attr attr;
 	unsigned slot;
 	int r;
 
-	pthread_mutex_lock(&k->lock);
-	d = find_dentry(k, parent, name);
-	*ret_ino = d ? d->ino : 0;
-	pthread_mutex_unlock(&k->lock);
+	*ret_ino = known_name(k, parent, name);
 	if (*ret_ino != 0)
 		return 0;
 	slot = grace_enter(k->grace);
 	r = fs_lookup(k->fs, parent, name, &attr);
-	if (r == 0) {
-		pthread_mutex_lock(&k->lock);
-		set_dentry(k, parent, name, attr.ino);
-		set_attr(k, &attr);
-		pthread_mutex_unlock(&k->lock);
-		*ret_ino = attr.ino;
-	}
 	grace_leave(k->grace, slot);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&k->lock);
+	set_dentry(k, parent, name, attr.ino);
+	set_attr(k, &attr);
+	pthread_mutex_unlock(&k->lock);
+	*ret_ino = attr.ino;
+	return 0;
+}
+
+static int look_up(struct kernel *k, uint64_t parent, const char *name, uint64_t *ret_ino)
+{
+	pthread_rwlock_rdlock(&k->dirs);
+	int r = look_up_locked(k, parent, name, ret_ino);
+	pthread_rwlock_unlock(&k->dirs);
 	return r;
 }
 
 static int get_attr(struct kernel *k, uint64_t ino, struct fs_attr *ret_attr)
 {
 	struct kernel_inode *inode;
-	unsigned slot;
+	unsigned slot, drops;
 	bool known;
 	int r;
 
 	pthread_mutex_lock(&k->lock);
 	inode = inode_of(k, ino);
 	known = inode->has_attr;
+	drops = inode->drops;
 	*ret_attr = inode->attr;
 	pthread_mutex_unlock(&k->lock);
 	if (known)
 		return 0;
 	slot = grace_enter(k->grace);
 	r = fs_getattr(k->fs, ino, ret_attr);
-	if (r == 0) {
-		pthread_mutex_lock(&k->lock);
-		set_attr(k, ret_attr);
-		pthread_mutex_unlock(&k->lock);
-	}
 	grace_leave(k->grace, slot);
-	return r;
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&k->lock);
+	if (inode_of(k, ino)->drops == drops)
+		set_attr(k, ret_attr);
+	pthread_mutex_unlock(&k->lock);
+	return 0;
 }
 
 static int ask_target(struct kernel *k, uint64_t ino, char **ret_target)
@@ -233,35 +255,51 @@ static int ask_listing(struct kernel *k, uint64_t ino, char **ret_listing)
 	return r;
 }
 
-/* The target or the listing of an inode, a copy on the heap; NULL when the tree has none. */
-static char *get_text(struct kernel *k, uint64_t ino, bool listing)
+/* Asks for the target or the listing of an inode, if it is not known: a copy on the heap; NULL when the tree has none. */
+static char *ask_text(struct kernel *k, uint64_t ino, bool listing)
 {
 	char *text = NULL;
-	unsigned slot;
 
 	pthread_mutex_lock(&k->lock);
 	struct kernel_inode *inode = inode_of(k, ino);
 	const char *known = listing ? inode->listing : inode->target;
+	unsigned drops = inode->drops;
 	text = known ? strdup(known) : NULL;
 	pthread_mutex_unlock(&k->lock);
 	if (text)
 		return text;
-	slot = grace_enter(k->grace);
-	if ((listing ? ask_listing(k, ino, &text) : ask_target(k, ino, &text)) == 0) {
-		pthread_mutex_lock(&k->lock);
-		inode = inode_of(k, ino);
+	unsigned slot = grace_enter(k->grace);
+	int r = listing ? ask_listing(k, ino, &text) : ask_target(k, ino, &text);
+	grace_leave(k->grace, slot);
+	if (r < 0)
+		return NULL;
+	pthread_mutex_lock(&k->lock);
+	inode = inode_of(k, ino);
+	if (listing || inode->drops == drops) {
 		char **place = listing ? &inode->listing : &inode->target;
 		free(*place);
 		*place = strdup(text);
-		pthread_mutex_unlock(&k->lock);
 	}
-	grace_leave(k->grace, slot);
+	pthread_mutex_unlock(&k->lock);
 	return text;
+}
+
+static char *get_target(struct kernel *k, uint64_t ino)
+{
+	return ask_text(k, ino, false);
+}
+
+static char *get_listing(struct kernel *k, uint64_t ino)
+{
+	pthread_rwlock_rdlock(&k->dirs);
+	char *listing = ask_text(k, ino, true);
+	pthread_rwlock_unlock(&k->dirs);
+	return listing;
 }
 
 static void walk(struct kernel *k, uint64_t dir, unsigned percent, unsigned *seed)
 {
-	_cleanup_(free_ptr) char *listing = get_text(k, dir, true);
+	_cleanup_(free_ptr) char *listing = get_listing(k, dir);
 	char *at = NULL;
 
 	for (char *line = listing ? strtok_r(listing, "\n", &at) : NULL; line; line = strtok_r(NULL, "\n", &at)) {
@@ -272,7 +310,7 @@ static void walk(struct kernel *k, uint64_t dir, unsigned percent, unsigned *see
 		if ((unsigned)rand_r(seed) % 100 >= percent || look_up(k, dir, line, &ino) < 0 || get_attr(k, ino, &attr) < 0)
 			continue;
 		if (S_ISLNK(attr.mode))
-			free(get_text(k, ino, false));
+			free(get_target(k, ino));
 		if (S_ISDIR(attr.mode))
 			walk(k, ino, percent, seed);
 	}
@@ -308,72 +346,74 @@ static void dir_changed(struct kernel *k, uint64_t dir)
 }
 
 /* The end of a call that made something. */
-static int made(struct kernel *k, int r, uint64_t dir, const char *name, const struct fs_attr *attr, unsigned slot)
+static void made(struct kernel *k, uint64_t dir, const char *name, const struct fs_attr *attr)
 {
-	if (r == 0) {
-		pthread_mutex_lock(&k->lock);
-		set_dentry(k, dir, name, attr->ino);
-		set_attr(k, attr);
-		dir_changed(k, dir);
-		pthread_mutex_unlock(&k->lock);
-	}
+	pthread_mutex_lock(&k->lock);
+	set_dentry(k, dir, name, attr->ino);
+	set_attr(k, attr);
+	dir_changed(k, dir);
+	pthread_mutex_unlock(&k->lock);
+}
+
+static int make(struct kernel *k, uint64_t dir, const char *name, const char *target)
+{
+	struct fs_attr attr;
+	uint64_t ino;
+
+	if (look_up_locked(k, dir, name, &ino) == 0)
+		return -EEXIST;
+	unsigned slot = grace_enter(k->grace);
+	int r = target ? fs_symlink(k->fs, dir, name, target, &attr) : fs_mkdir(k->fs, dir, name, &attr);
 	grace_leave(k->grace, slot);
+	if (r == 0)
+		made(k, dir, name, &attr);
 	return r;
 }
 
-/* That the name is free, as the kernel sees it. */
-static int check_free(struct kernel *k, const char *dir, const char *name, uint64_t *ret_dir)
+int kernel_symlink(struct kernel *k, const char *dir, const char *name, const char *target)
 {
-	uint64_t ino;
-	int r = look_up_path(k, dir, ret_dir);
+	uint64_t parent;
+	int r = look_up_path(k, dir, &parent);
 
-	if (r == 0 && look_up(k, *ret_dir, name, &ino) == 0)
-		r = -EEXIST;
+	if (r < 0)
+		return r;
+	pthread_rwlock_wrlock(&k->dirs);
+	r = make(k, parent, name, target);
+	pthread_rwlock_unlock(&k->dirs);
 	return r;
 }
 
 int kernel_mkdir(struct kernel *k, const char *dir, const char *name)
 {
-	struct fs_attr attr;
-	uint64_t parent;
-	int r = check_free(k, dir, name, &parent);
-
-	if (r < 0)
-		return r;
-	unsigned slot = grace_enter(k->grace);
-	return made(k, fs_mkdir(k->fs, parent, name, &attr), parent, name, &attr, slot);
+	return kernel_symlink(k, dir, name, NULL);
 }
 
-int kernel_symlink(struct kernel *k, const char *dir, const char *name, const char *target)
+static int take_away(struct kernel *k, uint64_t dir, const char *name, int (*call)(struct fs *, uint64_t, const char *))
 {
-	struct fs_attr attr;
-	uint64_t parent;
-	int r = check_free(k, dir, name, &parent);
+	uint64_t ino;
+	int r = look_up_locked(k, dir, name, &ino);
 
-	if (r < 0)
-		return r;
-	unsigned slot = grace_enter(k->grace);
-	return made(k, fs_symlink(k->fs, parent, name, target, &attr), parent, name, &attr, slot);
+	if (r == 0)
+		r = call(k->fs, dir, name); /* answers nothing that could be old: it is not in the grace period */
+	if (r == 0) {
+		pthread_mutex_lock(&k->lock);
+		remove_tree(k, dir, name);
+		dir_changed(k, dir);
+		pthread_mutex_unlock(&k->lock);
+	}
+	return r;
 }
 
 static int removal(struct kernel *k, const char *dir, const char *name, int (*call)(struct fs *, uint64_t, const char *))
 {
-	uint64_t parent, ino;
+	uint64_t parent;
 	int r = look_up_path(k, dir, &parent);
 
-	if (r == 0)
-		r = look_up(k, parent, name, &ino);
 	if (r < 0)
 		return r;
-	unsigned slot = grace_enter(k->grace);
-	r = call(k->fs, parent, name);
-	if (r == 0) {
-		pthread_mutex_lock(&k->lock);
-		remove_tree(k, parent, name);
-		dir_changed(k, parent);
-		pthread_mutex_unlock(&k->lock);
-	}
-	grace_leave(k->grace, slot);
+	pthread_rwlock_wrlock(&k->dirs);
+	r = take_away(k, parent, name, call);
+	pthread_rwlock_unlock(&k->dirs);
 	return r;
 }
 
@@ -387,36 +427,46 @@ int kernel_unlink(struct kernel *k, const char *dir, const char *name)
 	return removal(k, dir, name, fs_unlink);
 }
 
+static void moved(struct kernel *k, uint64_t from, const char *name, uint64_t to, const char *new_name, uint64_t ino)
+{
+	pthread_mutex_lock(&k->lock);
+	remove_tree(k, to, new_name);
+	remove_dentry(k, from, name);
+	set_dentry(k, to, new_name, ino); /* the kernel takes the inode along */
+	dir_changed(k, from);
+	dir_changed(k, to);
+	pthread_mutex_unlock(&k->lock);
+}
+
+static int rename_locked(struct kernel *k, uint64_t from, const char *name, uint64_t to, const char *new_name)
+{
+	uint64_t ino, onto;
+	int r = look_up_locked(k, from, name, &ino);
+
+	if (r < 0)
+		return r;
+	if (look_up_locked(k, to, new_name, &onto) == 0 && onto == ino)
+		return 0; /* as vfs_rename does */
+	unsigned slot = grace_enter(k->grace);
+	r = fs_rename(k->fs, from, name, to, new_name, 0);
+	grace_leave(k->grace, slot);
+	if (r == 0)
+		moved(k, from, name, to, new_name, ino);
+	return r;
+}
+
 int kernel_rename(struct kernel *k, const char *dir, const char *name, const char *new_dir, const char *new_name)
 {
-	uint64_t from, to, ino = 0, onto = 0;
+	uint64_t from, to;
 	int r = look_up_path(k, dir, &from);
 
 	if (r == 0)
 		r = look_up_path(k, new_dir, &to);
-	if (r == 0)
-		r = look_up(k, from, name, &ino);
 	if (r < 0)
 		return r;
-	if (look_up(k, to, new_name, &onto) == 0 && onto == ino)
-		return 0; /* as vfs_rename does */
-	unsigned slot = grace_enter(k->grace);
-	r = fs_rename(k->fs, from, name, to, new_name, 0);
-	if (r == 0) {
-		pthread_mutex_lock(&k->lock);
-		struct kernel_dentry *moved = find_dentry(k, from, name);
-		if (onto != 0)
-			remove_tree(k, to, new_name);
-		remove_dentry(k, from, name);
-		if (moved)
-			set_dentry(k, to, new_name, ino);
-		else
-			remove_dentry(k, to, new_name);
-		dir_changed(k, from);
-		dir_changed(k, to);
-		pthread_mutex_unlock(&k->lock);
-	}
-	grace_leave(k->grace, slot);
+	pthread_rwlock_wrlock(&k->dirs);
+	r = rename_locked(k, from, name, to, new_name);
+	pthread_rwlock_unlock(&k->dirs);
 	return r;
 }
 

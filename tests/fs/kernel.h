@@ -2,7 +2,11 @@
  * for ever, until it is told to forget them. So after announce_settle all that it can still reach must be as the tree
  * shows it: kernel_assert_right.
  *
- * Threads: any; one mutex inside. Requests are bracketed by the grace period, as the adapter's are. */
+ * It keeps the order that Linux keeps, and no other: a reply is applied after the handler has left its grace period. Look-ups
+ * and listings hold their directory until then; who changes a name or takes it back waits for them. Attributes and targets
+ * that were dropped while a request for them was under way are not applied. (Here all directories have one lock.)
+ *
+ * Threads: any. */
 #pragma once
 
 #include <pthread.h>
@@ -23,12 +27,14 @@ struct kernel_inode {
 	uint64_t ino;
 	bool has_attr;
 	struct fs_attr attr;
+	unsigned drops; /* how often it was dropped */
 	char *target;  /* of a link; NULL = not known */
 	char *listing; /* "name=inode" in lines; NULL = not known */
 };
 
 struct kernel {
-	pthread_mutex_t lock; /* guards all below but fs and grace */
+	pthread_rwlock_t dirs; /* taken before `lock`, held across requests */
+	pthread_mutex_t lock;  /* guards all below but fs and grace */
 	struct fs *fs;
 	struct grace *grace;
 	struct kernel_dentry *dentries;

@@ -128,7 +128,7 @@ static void test_tags(void **state)
 	buf_clear(&s->t.text);
 	assert_int_equal(world_rmdir(w, "albums/al"), 0);
 	assert_int_equal(world_mkdir(w, "albums/al"), 0);
-	told_exactly(&s->t, "expire f4/al\nexpire f4/al$\nattr c%lld\n", at(w, "albums/al"));
+	told_exactly(&s->t, "expire f4/al\nexpire f4/al$\ncontent c%lld\n", at(w, "albums/al"));
 	/* Told of from elsewhere. */
 	assert_int_equal(library_write(&w->library, remove_tag, &t), 0);
 	told_exactly(&s->t, "drop f3/t\ndrop f3/t$\ncontent f3\n");

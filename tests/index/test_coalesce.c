@@ -93,6 +93,17 @@ static void both_halves_go_together(void **state)
 	assert_int_equal(take(1110), 2);
 }
 
+static void what_was_moved_comes_first(void **state)
+{
+	event(1000, COALESCE_CHANGED, 1, "a");
+	event(1000, COALESCE_CHANGED, 1, "c");
+	assert_int_equal(coalesce_name(c, 1000, COALESCE_MOVED_TO, 5, 1, "b", 1), 0);
+	event(1000, COALESCE_CHANGED, 1, "b");
+	event(1000, COALESCE_CHANGED, 1, "d");
+	assert_int_equal(take(1100), 4);
+	assert_string_equal(batch.places[0].name, "b");
+}
+
 static void a_name_that_came_back_does_not_wait(void **state)
 {
 	assert_int_equal(coalesce_name(c, 1000, COALESCE_MOVED_FROM, 77, 1, "f", 1), 0);
@@ -222,6 +233,7 @@ int main(void)
 		TEST(one_name_is_given_once),
 		TEST(half_a_move_waits_for_the_other),
 		TEST(both_halves_go_together),
+		TEST(what_was_moved_comes_first),
 		TEST(a_name_that_came_back_does_not_wait),
 		TEST(writing_is_given_at_a_rate),
 		TEST(writing_does_not_delay_others),

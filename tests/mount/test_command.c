@@ -150,8 +150,10 @@ static void only_commands_on_a_library_run_in_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(commands_by_their_words),	    cmocka_unit_test(the_table_is_sound),
-	    cmocka_unit_test(wrong_usage_is_2),		    cmocka_unit_test(help_shows_usage_and_options),
+	    cmocka_unit_test(commands_by_their_words),
+	    cmocka_unit_test(the_table_is_sound),
+	    cmocka_unit_test(wrong_usage_is_2),
+	    cmocka_unit_test(help_shows_usage_and_options),
 	    cmocka_unit_test(only_commands_on_a_library_run_in_it),
 	};
 

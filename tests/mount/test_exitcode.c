@@ -10,10 +10,12 @@ static void each_meaning_has_its_code(void **state)
 		int err;
 		int code;
 	} cases[] = {
-	    {0, 0},	       {EINVAL, 2},	  {ERR_MALFORMED, 65}, {ERR_CORRUPT, 65}, {ERR_STALE, 65}, {ERR_TOO_LARGE, 65},
-	    {EREMOTE, 69},     {EHOSTUNREACH, 69}, {EEXIST, 73},	       {ENOSPC, 73},	  {EROFS, 73},	   {ENOTEMPTY, 73},
-	    {EOPNOTSUPP, 73},  {EAGAIN, 75},	  {EBUSY, 75},	       {ETIMEDOUT, 75},	  {EPERM, 77},	   {EACCES, 77},
-	    {ERR_WRONG_KEY, 77}, {ENOENT, 1},	  {EIO, 1},	       {EINTR, 1},	  {ENOMEM, 1},	   {ERR_AHEAD, 1},
+	    {0, 0},	      {EINVAL, 2},	   {ERR_MALFORMED, 65}, {ERR_CORRUPT, 65},
+	    {ERR_STALE, 65},  {ERR_TOO_LARGE, 65}, {EREMOTE, 69},	{EHOSTUNREACH, 69},
+	    {EEXIST, 73},     {ENOSPC, 73},	   {EROFS, 73},		{ENOTEMPTY, 73},
+	    {EOPNOTSUPP, 73}, {EAGAIN, 75},	   {EBUSY, 75},		{ETIMEDOUT, 75},
+	    {EPERM, 77},      {EACCES, 77},	   {ERR_WRONG_KEY, 77}, {ENOENT, 1},
+	    {EIO, 1},	      {EINTR, 1},	   {ENOMEM, 1},		{ERR_AHEAD, 1},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -222,7 +222,11 @@ static void a_length_is_not_trusted(void **state)
 
 	assert_int_equal(write(p->ends[0], "\xff\xff\xff\xff", 4), 4);
 	assert_int_equal(frame_read(p->ends[1], 1000, 1000, NULL, &payload), -ERR_TOO_LARGE);
-	assert_int_equal(write(p->ends[0], "\0\0\0\x09" "short", 9), 9);
+	assert_int_equal(write(p->ends[0],
+			       "\0\0\0\x09"
+			       "short",
+			       9),
+			 9);
 	close_fd(&p->ends[0]);
 	p->ends[0] = -1;
 	assert_int_equal(frame_read(p->ends[1], 1000, 1000, NULL, &payload), -ERR_MALFORMED);

@@ -112,8 +112,8 @@ static void notes_that_are_none(void **state)
 	static const struct {
 		const char *text;
 		size_t len;
-	} bad[] = {{"1", 1},	     {"1\0a\0b\0c", 7}, {"1\0a\0b\0c\0d", 9}, {"x\0a\0b\0c\0", 8}, {"\0a\0b\0c\0", 7},
-		   {"0\0a\0b\0c\0", 8}, {"-5\0a\0b\0c\0", 9}, {"99999999999999\0a\0b\0c\0", 21}};
+	} bad[] = {{"1", 1},	       {"1\0a\0b\0c", 7},   {"1\0a\0b\0c\0d", 9}, {"x\0a\0b\0c\0", 8},
+		   {"\0a\0b\0c\0", 7}, {"0\0a\0b\0c\0", 8}, {"-5\0a\0b\0c\0", 9}, {"99999999999999\0a\0b\0c\0", 21}};
 	struct holder h = HOLDER_INIT;
 
 	assert_int_equal(holder_parse("", 0, &h), -ENOENT);

@@ -39,8 +39,9 @@ static void what_is_on_top(void **state)
 
 static void nonsense_is_refused(void **state)
 {
-	static const char *const bad[] = {"x", "22 1 254:1 / / rw", "22 1 254 / / rw - ext4 /dev/root rw", "22 1 254:1 - ext4 x",
-					  " - ", "1 2 3:4 / /x rw - "};
+	static const char *const bad[] = {
+	    "x",   "22 1 254:1 / / rw", "22 1 254 / / rw - ext4 /dev/root rw", "22 1 254:1 - ext4 x",
+	    " - ", "1 2 3:4 / /x rw - "};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct mountinfo info = MOUNTINFO_INIT;

@@ -108,8 +108,10 @@ static void not_more_than_there_is_room_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(options_and_words_in_any_order),	cmocka_unit_test(short_forms),
-	    cmocka_unit_test(mistakes),				cmocka_unit_test(an_exact_name_is_not_ambiguous),
+	    cmocka_unit_test(options_and_words_in_any_order),
+	    cmocka_unit_test(short_forms),
+	    cmocka_unit_test(mistakes),
+	    cmocka_unit_test(an_exact_name_is_not_ambiguous),
 	    cmocka_unit_test(not_more_than_there_is_room_for),
 	};
 

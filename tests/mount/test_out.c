@@ -64,7 +64,8 @@ static void messages_are_one_line_whatever_the_names(void **state)
 	expect(&fake, OUT_STDERR, "shelf: evil\\x0ashelf: all is well: no\n");
 	assert_int_equal(out_fail(&out, -ENOSPC, "cannot write"), EXITCODE_CANNOT_CREATE);
 	expect(&fake, OUT_STDERR,
-	       "shelf: cannot write: No space left on device; make room on the disk that holds the library and try again\n");
+	       "shelf: cannot write: No space left on device; make room on the disk that holds the library and try "
+	       "again\n");
 	out_release(&out);
 }
 

@@ -20,7 +20,8 @@ static int setup(void **state)
 	resolved = realpath(s->path, NULL);
 	strcpy(s->path, resolved);
 	free(resolved);
-	if (chdir(s->path) < 0 || mkdir("dir", 0700) < 0 || symlink("dir", "link") < 0 || symlink("dir/file", "flink") < 0)
+	if (chdir(s->path) < 0 || mkdir("dir", 0700) < 0 || symlink("dir", "link") < 0 ||
+	    symlink("dir/file", "flink") < 0)
 		return -1;
 	return scratch_write(s, "dir/file", "x", 1, 0600);
 }
@@ -37,7 +38,8 @@ static int teardown(void **state)
 static void expect(const struct scratch *s, int (*fn)(const char *, char **), const char *given, const char *want)
 {
 	_cleanup_(free_ptr) char *got = NULL;
-	_cleanup_(free_ptr) char *full = want[0] == '/' || want[0] == '=' ? strdup(want + (want[0] == '=')) : scratch_path(s, want);
+	_cleanup_(free_ptr) char *full =
+	    want[0] == '/' || want[0] == '=' ? strdup(want + (want[0] == '=')) : scratch_path(s, want);
 
 	assert_int_equal(fn(given, &got), 0);
 	assert_string_equal(got, full);

@@ -133,7 +133,8 @@ static void depth_and_length_are_bounded(void **state)
 /* Any bytes at all: it ends, and what it accepts is well-formed postfix. */
 static void random_texts(void **state)
 {
-	static const char *const pieces[] = {"a", "b c", "and ", "or ", "not ", "(", ")", "\"", "'", " ", "\\", "\xc3", "\n", "AND"};
+	static const char *const pieces[] = {"a",  "b c", "and ", "or ", "not ", "(",  ")",
+					     "\"", "'",	  " ",	  "\\",	 "\xc3", "\n", "AND"};
 	unsigned seed = 12345;
 
 	for (int round = 0; round < 20000; round++) {

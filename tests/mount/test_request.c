@@ -46,10 +46,10 @@ static void typed_release(struct typed *t)
 	request_free(t->request);
 }
 
-#define TYPE(t, ...)                                                                     \
-	do {                                                                             \
-		const char *words_[] = {__VA_ARGS__};                                    \
-		type(t, (int)(sizeof(words_) / sizeof(words_[0])), words_);              \
+#define TYPE(t, ...)                                                                                                   \
+	do {                                                                                                           \
+		const char *words_[] = {__VA_ARGS__};                                                                  \
+		type(t, (int)(sizeof(words_) / sizeof(words_[0])), words_);                                            \
 	} while (0)
 
 static void expect_words(struct typed *t, const char *joined)
@@ -167,8 +167,10 @@ static void an_empty_list_is_no_mistake(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(words_options_and_paths), cmocka_unit_test(a_command_without_words_runs_once),
-	    cmocka_unit_test(files_are_needed),	       cmocka_unit_test(from_a_list),
+	    cmocka_unit_test(words_options_and_paths),
+	    cmocka_unit_test(a_command_without_words_runs_once),
+	    cmocka_unit_test(files_are_needed),
+	    cmocka_unit_test(from_a_list),
 	    cmocka_unit_test(an_empty_list_is_no_mistake),
 	};
 

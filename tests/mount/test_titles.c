@@ -25,7 +25,8 @@ static void very_long_names_are_never_near(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(distances), cmocka_unit_test(very_long_names_are_never_near)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(distances),
+					   cmocka_unit_test(very_long_names_are_never_near)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
