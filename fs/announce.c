@@ -173,12 +173,19 @@ static struct timespec in_ms(long ms)
 	return at;
 }
 
+static bool is_widened(const struct batch *queue)
+{
+	return queue->wide.count > 0 || queue->wide.links || queue->wide.all;
+}
+
+/* Once something was widened, waiting helps no more until the queue is taken: a commit makes many puts, and must not wait
+ * for each. */
 static void wait_for_room(struct announce *a)
 {
 	struct timespec end = in_ms(ROOM_WAIT_MS);
 	int r = 0;
 
-	while (r == 0 && !has_room(&a->queue) && !a->stopping)
+	while (r == 0 && !has_room(&a->queue) && !is_widened(&a->queue) && !a->stopping)
 		r = pthread_cond_clockwait(&a->room, &a->lock, CLOCK_MONOTONIC, &end);
 }
 

@@ -52,7 +52,9 @@ static struct key key_of(const struct callset *set, const struct callset_item *i
 
 static bool key_equal(const struct key *a, const struct key *b)
 {
-	return a->kind == b->kind && a->ino == b->ino && a->len == b->len && (a->len == 0 || memcmp(a->name, b->name, a->len) == 0);
+	if (a->kind != b->kind || a->ino != b->ino || a->len != b->len)
+		return false;
+	return a->len == 0 || memcmp(a->name, b->name, a->len) == 0;
 }
 
 /* The slot of the key, or the free one where it belongs. */

@@ -64,7 +64,9 @@ static int check_title(const char *name)
 /* What the kernel asked for it knows, and is not told. */
 static int write_through(struct fs *fs, int (*fn)(struct txn *txn, void *arg), void *arg)
 {
-	return store_write(fs->store, &(struct store_write_opts){ .priority = STORE_INTERACTIVE, .kernel_knows = true }, fn, arg);
+	const struct store_write_opts opts = { .priority = STORE_INTERACTIVE, .kernel_knows = true };
+
+	return store_write(fs->store, &opts, fn, arg);
 }
 
 /* A directory and a name in it, as a call gives them. */
@@ -339,7 +341,8 @@ static int rename_link(struct txn *txn, void *arg)
 	return pair_move(txn, id, to.id, a->to.name, strlen(a->to.name), onto);
 }
 
-int fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent, const char *new_name, unsigned flags)
+int fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent, const char *new_name,
+	      unsigned flags)
 {
 	struct renaming a = {
 		.from = { parent, name },

@@ -155,7 +155,8 @@ static int add_name(struct expansion *e, uint64_t parent, const char *name, size
 
 /* The names with a suffix that a thing with the raw name `name` may have. Of a link it is not known whether it leads, or
  * led, to a file. */
-static int add_suffixed(struct expansion *e, uint64_t parent, const char *name, size_t len, const struct uuid *uuid, bool gone)
+static int add_suffixed(struct expansion *e, uint64_t parent, const char *name, size_t len, const struct uuid *uuid,
+			bool gone)
 {
 	bool of_link = parent == OBJECT_FAVORITES || object_kind(parent) == OBJECT_COLLECTION;
 	char text[TEXT_NAME_MAX + 1];

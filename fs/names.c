@@ -124,7 +124,7 @@ void siblings_name(const struct siblings *siblings, size_t i, struct name *ret_n
 
 	for (size_t k = 0; k < siblings->count; k++) {
 		const struct sibling *other = &siblings->items[k];
-		if (k != i && name_is(&other->name, one->name.text, one->name.len) && uuid_cmp(&other->uuid, &one->uuid) < 0) {
+		if (name_is(&other->name, one->name.text, one->name.len) && uuid_cmp(&other->uuid, &one->uuid) < 0) {
 			suffixed(one->name.text, one->name.len, false, &one->uuid, ret_name);
 			return;
 		}

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "store/object.h"
 
 #define LISTING_MAX (256 * 1024) /* bytes of one answer, whatever the kernel asks for; glibc asks for 32 KiB */
 
@@ -223,13 +224,28 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	reply_err(req, fs_rmdir(ops_of(req)->fs, parent, name));
 }
 
+/* Favorites is less deep than a tag, so a link that comes from there or goes there has another target, and the kernel keeps
+ * the inode and with it the target that it has read. The notifier would come a moment too late for a caller that looks at
+ * once. It is safe here, before the reply: a rename holds no page of the link. */
+static void forget_target(struct ops *ops, uint64_t parent, const char *name)
+{
+	struct fs_attr attr;
+
+	if (fs_lookup(ops->fs, parent, name, &attr) >= 0)
+		fuse_lowlevel_notify_inval_inode(ops->session, attr.ino, 0, 0);
+}
+
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
 		      unsigned flags)
 {
 	struct ops *ops = ops_of(req);
 	unsigned slot = grace_enter(ops->grace);
 
-	reply_err(req, fs_rename(ops->fs, parent, name, new_parent, new_name, flags));
+	int r = fs_rename(ops->fs, parent, name, new_parent, new_name, flags);
+
+	if (r >= 0 && parent != new_parent && (parent == OBJECT_FAVORITES || new_parent == OBJECT_FAVORITES))
+		forget_target(ops, new_parent, new_name);
+	reply_err(req, r);
 	grace_leave(ops->grace, slot);
 }
 

@@ -23,6 +23,7 @@ struct ops_timeouts {
 struct ops {
 	struct fs *fs;
 	struct grace *grace;
+	struct fuse_session *session;
 	const struct ops_timeouts *timeouts;
 	bool opendir_needed; /* kernel before 5.1: it takes no ENOSYS for an answer */
 };

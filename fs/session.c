@@ -196,6 +196,7 @@ static int mount_fuse(struct session *s, const struct session_opts *opts)
 	fuse_opt_free_args(&args);
 	if (!s->fuse)
 		return -EIO;
+	s->ops.session = s->fuse;
 	if (fuse_session_mount(s->fuse, opts->mountpoint) != 0)
 		return -EIO;
 	s->mounted = true;

@@ -39,17 +39,17 @@ static void note_unlinked(void *arg, struct dir *dir, struct db *db, uint64_t in
 void apply_init(struct index *index)
 {
 	index->reconcile = (struct reconcile){
-		.vanished = note_vanished,
-		.stray = note_stray,
-		.unlinked = note_unlinked,
-		.arg = index,
+	    .vanished = note_vanished,
+	    .stray = note_stray,
+	    .unlinked = note_unlinked,
+	    .arg = index,
 	};
 }
 
 /* The rows cannot be read now: all of the directory later. */
 static void look_later(struct index *index, struct dir *dir)
 {
-	struct coalesce_place place = { .dir = dir->id, .deep = dir->deep };
+	struct coalesce_place place = {.dir = dir->id, .deep = dir->deep};
 
 	coalesce_again(index->coalesce, clock_monotonic_ms(), ENGINE_RETRY_MS, &place);
 	scan_forget(index, dir);
@@ -87,7 +87,7 @@ static size_t take_all(struct apply *apply, struct dir *ret_dirs[ENGINE_BATCH_MA
 	size_t count = apply->count;
 
 	memcpy(ret_dirs, apply->dirs, count * sizeof(*ret_dirs));
-	*apply = (struct apply){ 0 };
+	*apply = (struct apply){0};
 	return count;
 }
 
@@ -148,7 +148,7 @@ static void finish_all(struct index *index)
 
 void apply_step(struct index *index)
 {
-	struct store_write_opts bulk = { .priority = STORE_BULK };
+	struct store_write_opts bulk = {.priority = STORE_BULK};
 	struct apply *apply = &index->apply;
 
 	if (apply->count == 0 || !engine_may_write(index))
@@ -182,7 +182,7 @@ static int write_results(struct txn *txn, void *arg)
 
 void apply_results(struct index *index, bool eager)
 {
-	struct store_write_opts bulk = { .priority = STORE_BULK };
+	struct store_write_opts bulk = {.priority = STORE_BULK};
 
 	if (!index->hasher || !engine_may_write(index))
 		return;

@@ -15,8 +15,8 @@
 static int open_piece(int dir, const char *path, int flags)
 {
 	struct open_how how = {
-		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+	    .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
+	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
 	};
 	long fd = syscall(SYS_openat2, dir, *path ? path : ".", &how, sizeof(how));
 
@@ -75,14 +75,15 @@ int beneath_look(int dir, const char *name, uint64_t device, struct beneath_stat
 	if (statx(dir, name, flags, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
 		return -errno;
 	*ret_stat = (struct beneath_stat){
-		.device = makedev(st.stx_dev_major, st.stx_dev_minor),
-		.linked = st.stx_nlink > 1 && !S_ISDIR(st.stx_mode),
-		.attr = {
-			.mode = st.stx_mode,
-			.size = st.stx_size,
-			.mtime_ns = nanoseconds(&st.stx_mtime),
-			.ino = st.stx_ino,
-			.btime_ns = st.stx_mask & STATX_BTIME ? nanoseconds(&st.stx_btime) : 0,
+	    .device = makedev(st.stx_dev_major, st.stx_dev_minor),
+	    .linked = st.stx_nlink > 1 && !S_ISDIR(st.stx_mode),
+	    .attr =
+		{
+		    .mode = st.stx_mode,
+		    .size = st.stx_size,
+		    .mtime_ns = nanoseconds(&st.stx_mtime),
+		    .ino = st.stx_ino,
+		    .btime_ns = st.stx_mask & STATX_BTIME ? nanoseconds(&st.stx_btime) : 0,
 		},
 	};
 	if (*name && ((st.stx_attributes & STATX_ATTR_MOUNT_ROOT) || (device != 0 && ret_stat->device != device))) {
@@ -99,7 +100,8 @@ static bool is_absent(int error)
 	return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EXDEV;
 }
 
-int beneath_look_path(int root, const char *path, uint64_t device, struct beneath_stat *ret_stat, bool *ret_parent_missing)
+int beneath_look_path(int root, const char *path, uint64_t device, struct beneath_stat *ret_stat,
+		      bool *ret_parent_missing)
 {
 	_cleanup_(close_fd) int dir = -1;
 	_cleanup_(free_ptr) char *parent = NULL;

@@ -1,6 +1,7 @@
-/* One item for each place in a chained hash table. An item is pending (it will be given out) or resting (it was given out
- * a moment ago and remembers when, for the rates). A pending item with `not_before` 0 goes with the window, which opens at
- * the first event and closes when it has been quiet or has lasted long enough; one with a time goes at that time.
+/* One item for each place in a chained hash table. An item is pending (it will be given out) or resting (it was given
+ * out a moment ago and remembers when, for the rates). A pending item with `not_before` 0 goes with the window, which
+ * opens at the first event and closes when it has been quiet or has lasted long enough; one with a time goes at that
+ * time.
  *
  * Always true: `pending` counts the pending items; `next_hold` is at most the least `not_before` of a pending item;
  * `loads` holds, for each directory with pending items, how many of them are names, and whether one is the whole. */
@@ -37,9 +38,9 @@ struct coalesce {
 	size_t bucket_count;   /* a power of two */
 	size_t count;
 	size_t pending;
-	struct idmap loads;    /* dir -> names | LOAD_WHOLE */
-	struct idmap cookies;  /* cookie -> item that waits for it */
-	bool window;           /* is open since first_ms */
+	struct idmap loads;   /* dir -> names | LOAD_WHOLE */
+	struct idmap cookies; /* cookie -> item that waits for it */
+	bool window;	      /* is open since first_ms */
 	uint64_t first_ms, last_ms;
 	uint64_t next_hold;
 	bool lost;
@@ -92,8 +93,8 @@ static struct item *find(const struct coalesce *c, int64_t dir, bool whole, cons
 {
 	struct item *item = *bucket_of(c, dir, whole, name, len);
 
-	while (item && !(item->dir == dir && item->whole == whole && item->len == len &&
-			 memcmp(item->name, name, len) == 0))
+	while (item &&
+	       !(item->dir == dir && item->whole == whole && item->len == len && memcmp(item->name, name, len) == 0))
 		item = item->next;
 	return item;
 }
@@ -101,7 +102,7 @@ static struct item *find(const struct coalesce *c, int64_t dir, bool whole, cons
 /* A larger table is only faster, so that there is no memory for it does not matter. */
 static void grow(struct coalesce *c)
 {
-	struct coalesce larger = { .bucket_count = c->bucket_count * 4 };
+	struct coalesce larger = {.bucket_count = c->bucket_count * 4};
 
 	larger.buckets = calloc(larger.bucket_count, sizeof(struct item *));
 	if (!larger.buckets)
@@ -259,8 +260,8 @@ static int too_many(struct coalesce *c, int64_t dir)
 	       c->count >= COALESCE_TOTAL_MAX;
 }
 
-int coalesce_name(struct coalesce *c, uint64_t now_ms, enum coalesce_kind kind, uint32_t cookie, int64_t dir, const char *name,
-		  size_t len)
+int coalesce_name(struct coalesce *c, uint64_t now_ms, enum coalesce_kind kind, uint32_t cookie, int64_t dir,
+		  const char *name, size_t len)
 {
 	struct item *item;
 	bool was_pending;
@@ -413,12 +414,12 @@ static int fill_batch(struct item **items, size_t count, struct coalesce_batch *
 			continue;
 		memcpy(names, item->name, item->len + 1u);
 		places[used++] = (struct coalesce_place){
-			.dir = item->dir,
-			.name = item->whole ? NULL : names,
-			.len = item->len,
-			.deep = item->deep,
-			.writing = item->writing,
-			.tries = item->tries,
+		    .dir = item->dir,
+		    .name = item->whole ? NULL : names,
+		    .len = item->len,
+		    .deep = item->deep,
+		    .writing = item->writing,
+		    .tries = item->tries,
 		};
 		names += item->len + 1u;
 	}

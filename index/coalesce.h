@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define COALESCE_QUIET_MS   50
-#define COALESCE_MAX_MS     250
+#define COALESCE_MAX_MS	    250
 #define COALESCE_COOKIE_MS  200
 #define COALESCE_WRITTEN_MS 500
 #define COALESCE_NAMES_MAX  64
@@ -55,8 +55,8 @@ struct coalesce_place {
 	int64_t dir;
 	const char *name; /* NUL-terminated; borrowed until the batch is released; NULL: the whole directory */
 	size_t len;
-	bool deep;     /* only for whole directories */
-	bool writing;  /* written since it was last closed */
+	bool deep;    /* only for whole directories */
+	bool writing; /* written since it was last closed */
 	unsigned tries;
 };
 
@@ -68,12 +68,13 @@ struct coalesce_batch {
 	void *names; /* owned blocks */
 };
 
-#define COALESCE_BATCH_INIT ((struct coalesce_batch){ 0 })
+#define COALESCE_BATCH_INIT ((struct coalesce_batch){0})
 
 /* All places whose time has come; perhaps none. `ret_batch` must be empty. Without memory none, and nothing is lost. */
 int coalesce_take(struct coalesce *coalesce, uint64_t now_ms, struct coalesce_batch *ret_batch);
 
-/* Puts a place of a batch back: it could not be looked at yet. Given out again after `delay_ms`, with `tries` one higher. */
+/* Puts a place of a batch back: it could not be looked at yet. Given out again after `delay_ms`, with `tries` one
+ * higher. */
 int coalesce_again(struct coalesce *coalesce, uint64_t now_ms, unsigned delay_ms, const struct coalesce_place *place);
 
 void coalesce_batch_release(struct coalesce_batch *batch);

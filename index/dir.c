@@ -39,7 +39,7 @@ struct above { /* one row on the way up */
 };
 
 struct way {
-	struct buf rows;  /* struct above each, the directory first */
+	struct buf rows; /* struct above each, the directory first */
 	struct buf names;
 };
 
@@ -63,11 +63,14 @@ static int add_row(struct db *db, const struct site *site, struct way *way, int6
 	    (entry.parent == 0) != (*id == site->root))
 		return -ENOENT;
 	above = (struct above){
-		.id = *id,
-		.attr = { .mode = entry.mode, .size = entry.size, .mtime_ns = entry.mtime_ns, .ino = entry.ino,
-			  .btime_ns = entry.btime_ns },
-		.name = way->names.len,
-		.len = entry.name_len,
+	    .id = *id,
+	    .attr = {.mode = entry.mode,
+		     .size = entry.size,
+		     .mtime_ns = entry.mtime_ns,
+		     .ino = entry.ino,
+		     .btime_ns = entry.btime_ns},
+	    .name = way->names.len,
+	    .len = entry.name_len,
 	};
 	buf_append(&way->names, entry.name, entry.name_len);
 	buf_append(&way->rows, &above, sizeof(above));
@@ -77,7 +80,7 @@ static int add_row(struct db *db, const struct site *site, struct way *way, int6
 
 int dir_load(struct db *db, struct site *site, int64_t id, struct dir **ret_dir)
 {
-	_cleanup_(way_release) struct way way = { .rows = BUF_INIT, .names = BUF_INIT };
+	_cleanup_(way_release) struct way way = {.rows = BUF_INIT, .names = BUF_INIT};
 	_cleanup_(dir_unrefp) struct dir *dir = NULL;
 	int r;
 

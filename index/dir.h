@@ -1,8 +1,8 @@
 /* A directory that is to be looked at: its entry, and the names that lead to it from the location's root. Directories
  * share the path above them by reference, so a queue of many stays small.
  *
- * Threads: made and released by the index thread; while it runs, `job` and `listing` and `error` belong to the thread of
- * the pool. The names, the ids and `ignore` of those above never change once something refers to them. */
+ * Threads: made and released by the index thread; while it runs, `job` and `listing` and `error` belong to the thread
+ * of the pool. The names, the ids and `ignore` of those above never change once something refers to them. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,20 +20,20 @@ struct dir {
 	struct site *site;
 	struct dir *parent; /* a reference; NULL for the root */
 	int64_t id;
-	struct entry_attr attr; /* as in its row */
-	struct ignore *ignore;  /* its own ignore file; a reference; NULL = none */
+	struct entry_attr attr;	 /* as in its row */
+	struct ignore *ignore;	 /* its own ignore file; a reference; NULL = none */
 	struct listing *listing; /* what was seen; owned */
-	int error;               /* why nothing was */
+	int error;		 /* why nothing was */
 	uint32_t refs;
 	uint8_t len;
 	uint8_t tries; /* how often it was not where its row says */
-	bool deep;  /* enter all directories in it, not only those that are new */
-	bool full;  /* part of the full compare of its site */
-	bool fresh; /* its row has nothing below it */
-	bool again; /* something happened while it was read: read it again, ... */
+	bool deep;     /* enter all directories in it, not only those that are new */
+	bool full;     /* part of the full compare of its site */
+	bool fresh;    /* its row has nothing below it */
+	bool again;    /* something happened while it was read: read it again, ... */
 	bool again_deep, again_full;
 	bool by_name; /* only some names of it were looked at */
-	char name[]; /* NUL-terminated; empty for the root */
+	char name[];  /* NUL-terminated; empty for the root */
 };
 
 /* Refers to `parent` (NULL for the root) and to what the site knows of its ignore file. NULL without memory. */

@@ -14,8 +14,8 @@ enum fanout_state { FANOUT_NONE, FANOUT_QUEUED, FANOUT_RUNNING, FANOUT_DONE };
 
 struct fanout_job {
 	struct fanout_job *next;
-	size_t weight;    /* bytes of its result: set by `run` */
-	bool urgent;      /* goes before those that are not, in both queues */
+	size_t weight;	  /* bytes of its result: set by `run` */
+	bool urgent;	  /* goes before those that are not, in both queues */
 	atomic_int state; /* enum fanout_state */
 };
 

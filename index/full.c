@@ -1,6 +1,6 @@
 /* A full compare of a location: idle -> full (directories are read, from the root down) -> closing (all were read; what
- * was not found is deleted, unless it turned up elsewhere) -> idle. Nothing is deleted before all was read. It ends early
- * when the location goes offline, is removed, or when all who asked for it gave up. */
+ * was not found is deleted, unless it turned up elsewhere) -> idle. Nothing is deleted before all was read. It ends
+ * early when the location goes offline, is removed, or when all who asked for it gave up. */
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -14,7 +14,8 @@
 
 /* --- those who wait --- */
 
-static void answer(struct index *index, int64_t location, bool only_attached, int result, const struct full_tally *tally)
+static void answer(struct index *index, int64_t location, bool only_attached, int result,
+		   const struct full_tally *tally)
 {
 	pthread_mutex_lock(&index->lock);
 	for (struct rescan_request *request = index->rescans; request; request = request->next) {
@@ -24,9 +25,9 @@ static void answer(struct index *index, int64_t location, bool only_attached, in
 		request->done = true;
 		if (tally)
 			request->total = (struct index_progress){
-				.entries = tally->entries,
-				.changed = tally->changed,
-				.unreadable = tally->unreadable,
+			    .entries = tally->entries,
+			    .changed = tally->changed,
+			    .unreadable = tally->unreadable,
 			};
 	}
 	pthread_cond_broadcast(&index->changed);
@@ -99,12 +100,13 @@ static void say_unreadable(struct index *index, struct site *site)
 	const struct full_tally *tally = &site->tally;
 
 	if (tally->unreadable != site->told_unreadable && tally->unreadable > 0)
-		engine_say(index, "warning",
-			   "%s: %llu folder%s could not be read, first of all %s (%s); what is known of %s is kept. Check "
-			   "the permissions, then run `shelf location rescan`.",
-			   site->name, (unsigned long long)tally->unreadable, tally->unreadable == 1 ? "" : "s",
-			   tally->first_unreadable ? tally->first_unreadable : "?", strerror(-tally->unreadable_error),
-			   tally->unreadable == 1 ? "it" : "them");
+		engine_say(
+		    index, "warning",
+		    "%s: %llu folder%s could not be read, first of all %s (%s); what is known of %s is kept. Check "
+		    "the permissions, then run `shelf location rescan`.",
+		    site->name, (unsigned long long)tally->unreadable, tally->unreadable == 1 ? "" : "s",
+		    tally->first_unreadable ? tally->first_unreadable : "?", strerror(-tally->unreadable_error),
+		    tally->unreadable == 1 ? "it" : "them");
 	site->told_unreadable = tally->unreadable;
 }
 
@@ -113,11 +115,12 @@ static void say_mounts(struct index *index, struct site *site)
 	const struct full_tally *tally = &site->tally;
 
 	if (tally->mounts != site->told_mounts && tally->mounts > 0)
-		engine_say(index, "info",
-			   "%s: %llu folder%s another filesystem and not entered, first of all %s; add it as a location of "
-			   "its own if you want it.",
-			   site->name, (unsigned long long)tally->mounts, tally->mounts == 1 ? " is" : "s are",
-			   tally->first_mount ? tally->first_mount : "?");
+		engine_say(
+		    index, "info",
+		    "%s: %llu folder%s another filesystem and not entered, first of all %s; add it as a location of "
+		    "its own if you want it.",
+		    site->name, (unsigned long long)tally->mounts, tally->mounts == 1 ? " is" : "s are",
+		    tally->first_mount ? tally->first_mount : "?");
 	site->told_mounts = tally->mounts;
 }
 
@@ -137,11 +140,13 @@ static void say_unwatched(struct index *index, struct site *site)
 
 	if (unwatched > 0 && !site->told_unwatched)
 		engine_say(index, "warning",
-			   "%s: %llu folders cannot be watched, as the limit of inotify watches is reached (%llu are needed); they "
+			   "%s: %llu folders cannot be watched, as the limit of inotify watches is reached (%llu are "
+			   "needed); they "
 			   "are compared every %d minutes instead. To see changes at once, run: sudo sysctl "
 			   "fs.inotify.max_user_watches=%llu",
 			   site->name, (unsigned long long)unwatched,
-			   (unsigned long long)(atomic_load(&index->watch_total) + unwatched), ENGINE_UNWATCHED_MS / 60000,
+			   (unsigned long long)(atomic_load(&index->watch_total) + unwatched),
+			   ENGINE_UNWATCHED_MS / 60000,
 			   (unsigned long long)limit_for(atomic_load(&index->watch_total) + unwatched));
 	site->told_unwatched = unwatched > 0;
 }
@@ -167,10 +172,11 @@ static void open_watch(struct index *index, struct site *site)
 	if (r >= 0 || index->said_instances)
 		return;
 	index->said_instances = true;
-	engine_say(index, "warning",
-		   "%s cannot be watched (%s); it is compared every %d minutes instead. If other programs use up the inotify "
-		   "instances, run: sudo sysctl fs.inotify.max_user_instances=1024",
-		   site->name, strerror(-r), ENGINE_UNWATCHED_MS / 60000);
+	engine_say(
+	    index, "warning",
+	    "%s cannot be watched (%s); it is compared every %d minutes instead. If other programs use up the inotify "
+	    "instances, run: sudo sysctl fs.inotify.max_user_instances=1024",
+	    site->name, strerror(-r), ENGINE_UNWATCHED_MS / 60000);
 }
 
 static void count_watches(struct index *index)
@@ -274,9 +280,9 @@ void full_read(struct index *index, struct dir *dir)
 		if (!request->attached || request->done || request->location != dir->site->id)
 			continue;
 		request->total = (struct index_progress){
-			.entries = tally->entries,
-			.changed = tally->changed,
-			.unreadable = tally->unreadable,
+		    .entries = tally->entries,
+		    .changed = tally->changed,
+		    .unreadable = tally->unreadable,
 		};
 		free(request->path);
 		request->path = path ? strdup(path) : NULL;
@@ -298,7 +304,6 @@ static void close_full(struct index *index, struct site *site)
 	site->closing = true;
 }
 
-
 static int set_scanned(struct txn *txn, void *arg)
 {
 	struct site *site = arg;
@@ -308,7 +313,7 @@ static int set_scanned(struct txn *txn, void *arg)
 
 static void finish_full(struct index *index, struct site *site)
 {
-	struct store_write_opts bulk = { .priority = STORE_BULK };
+	struct store_write_opts bulk = {.priority = STORE_BULK};
 	int r;
 
 	if (!engine_may_write(index))

@@ -36,13 +36,13 @@
 #define RESULT_MS   500 /* a result waits at most this long for others */
 
 struct hasher {
-	pthread_mutex_t lock; /* guards all but opts, thread, stop and what is marked */
+	pthread_mutex_t lock;	/* guards all but opts, thread, stop and what is marked */
 	pthread_cond_t changed; /* on CLOCK_MONOTONIC */
-	struct idmap queue;   /* entry id -> not before, monotonic ms */
-	bool pass;            /* a pass over all rows is wanted */
+	struct idmap queue;	/* entry id -> not before, monotonic ms */
+	bool pass;		/* a pass over all rows is wanted */
 	bool paused;
-	bool busy;            /* the thread has taken work */
-	uint64_t left;        /* files that the pass has not come to */
+	bool busy;     /* the thread has taken work */
+	uint64_t left; /* files that the pass has not come to */
 	struct hasher_result results[RESULTS_MAX];
 	size_t result_count;
 	uint64_t first_result_ms;
@@ -52,11 +52,11 @@ struct hasher {
 
 	/* only the thread's */
 	struct db *db;
-	void *buffer;    /* CONTENT_BUFFER */
-	int64_t after;   /* the pass has come to here */
+	void *buffer;  /* CONTENT_BUFFER */
+	int64_t after; /* the pass has come to here */
 	bool passing;
 	int64_t root_of; /* location whose root is open; 0 = none */
-	int root_fd;     /* -1: it is not there */
+	int root_fd;	 /* -1: it is not there */
 };
 
 struct batch {
@@ -85,7 +85,7 @@ static int load_file(struct hasher *h, int64_t entry, struct file *ret_file)
 		return r == -ENOENT ? 0 : r;
 	if (row.deleted || !row.local || row.has_content || row.size == 0 || !S_ISREG(row.mode))
 		return 0;
-	*ret_file = (struct file){ .location = row.location, .size = row.size, .mtime_ns = row.mtime_ns, .ino = row.ino };
+	*ret_file = (struct file){.location = row.location, .size = row.size, .mtime_ns = row.mtime_ns, .ino = row.ino};
 	return 1;
 }
 
@@ -298,7 +298,7 @@ static void step_pass(struct hasher *h, struct batch *batch)
 
 static struct timespec at_ms(uint64_t ms)
 {
-	return (struct timespec){ .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+	return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
 }
 
 /* Waits for work; the lock is held. False: the end. */
@@ -336,7 +336,7 @@ static void *run(void *arg)
 	usable = store_reader(h->opts.store, &h->db) >= 0;
 	pthread_mutex_lock(&h->lock);
 	while (usable && wait_for_work(h)) {
-		struct batch batch = { 0 };
+		struct batch batch = {0};
 
 		h->busy = true;
 		take_queued(h, &batch);
@@ -420,6 +420,14 @@ void hasher_add(struct hasher *h, int64_t entry, uint64_t not_before_ms)
 		h->pass = true;
 	if (was_empty || not_before_ms == 0)
 		pthread_cond_broadcast(&h->changed);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void hasher_pass(struct hasher *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->pass = true;
+	pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);
 }
 

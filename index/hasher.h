@@ -1,9 +1,9 @@
-/* Computes content ids in the background, on a thread of the lowest priority (nice 19, idle I/O class): it reads only when
- * nobody else wants the disk or the processor.
+/* Computes content ids in the background, on a thread of the lowest priority (nice 19, idle I/O class): it reads only
+ * when nobody else wants the disk or the processor.
  *
- * It never writes the catalogue, as a thread of low priority must not hold the write gate: results are taken and written
- * by the index thread. What is to be done is in the rows (entry_list_unhashed), so it goes on after a restart; a file
- * that cannot be read is passed over until something about it changes or the next start. Threads: any. */
+ * It never writes the catalogue, as a thread of low priority must not hold the write gate: results are taken and
+ * written by the index thread. What is to be done is in the rows (entry_list_unhashed), so it goes on after a restart;
+ * a file that cannot be read is passed over until something about it changes or the next start. Threads: any. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,7 +17,7 @@ struct hasher;
 
 struct hasher_opts {
 	struct store *store;
-	void (*wake)(void *arg);                  /* results are there, or it has become idle */
+	void (*wake)(void *arg);		   /* results are there, or it has become idle */
 	void (*differs)(void *arg, int64_t entry); /* the file is not as its row says */
 	void *arg;
 };
@@ -26,9 +26,12 @@ struct hasher_opts {
 int hasher_new(const struct hasher_opts *opts, struct hasher **ret_hasher);
 void hasher_free(struct hasher *hasher); /* ends the thread. NULL does nothing */
 
-/* An entry that may have no content id; it waits until `not_before_ms` (monotonic; 0 = at once). Asked for again, the last
- * time counts. Not more than a bound of them are kept; beyond it, a pass over all rows finds them. */
+/* An entry that may have no content id; it waits until `not_before_ms` (monotonic; 0 = at once). Asked for again, the
+ * last time counts. Not more than a bound of them are kept; beyond it, a pass over all rows finds them. */
 void hasher_add(struct hasher *hasher, int64_t entry, uint64_t not_before_ms);
+
+/* Asks for a pass over all rows: files that could not be read may be there now. */
+void hasher_pass(struct hasher *hasher);
 
 /* Nothing is read while it pauses. */
 void hasher_pause(struct hasher *hasher, bool pause);

@@ -23,7 +23,8 @@ static size_t find(const struct idmap *map, uint64_t key)
 
 static int grow(struct idmap *map)
 {
-	struct idmap larger = { .capacity = map->capacity ? map->capacity * 2 : IDMAP_FIRST_CAPACITY, .count = map->count };
+	struct idmap larger = {.capacity = map->capacity ? map->capacity * 2 : IDMAP_FIRST_CAPACITY,
+			       .count = map->count};
 
 	larger.slots = calloc(larger.capacity, sizeof(*larger.slots));
 	if (!larger.slots)
@@ -45,7 +46,7 @@ int idmap_put(struct idmap *map, uint64_t key, uint64_t value)
 		return -ENOMEM;
 	at = find(map, key);
 	map->count += map->slots[at].key == 0;
-	map->slots[at] = (struct idmap_slot){ .key = key, .value = value };
+	map->slots[at] = (struct idmap_slot){.key = key, .value = value};
 	return 0;
 }
 

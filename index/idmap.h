@@ -13,11 +13,11 @@ struct idmap_slot {
 
 struct idmap {
 	struct idmap_slot *slots; /* owned; NULL while empty */
-	size_t capacity;          /* 0 or a power of two */
+	size_t capacity;	  /* 0 or a power of two */
 	size_t count;
 };
 
-#define IDMAP_INIT ((struct idmap){ 0 })
+#define IDMAP_INIT ((struct idmap){0})
 
 /* Adds a key or gives it another value. `key` is not 0. Errors: -ENOMEM (the map is as it was). */
 int idmap_put(struct idmap *map, uint64_t key, uint64_t value);

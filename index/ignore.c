@@ -14,14 +14,14 @@ struct pattern {
 	const char *text; /* NUL-terminated, in ignore->text */
 	size_t len;
 	enum shape shape;
-	bool keep;      /* '!' */
-	bool only_dir;  /* trailing '/' */
+	bool keep;	/* '!' */
+	bool only_dir;	/* trailing '/' */
 	bool with_path; /* has a '/': matches the path from the folder of the list, not only the name */
 };
 
 struct ignore {
 	atomic_uint refs;
-	char *text; /* owned */
+	char *text;		  /* owned */
 	struct pattern *patterns; /* owned */
 	size_t count;
 };
@@ -30,7 +30,8 @@ static const char default_patterns[] = ".git\nnode_modules\n.Trash-*\n.DS_Store\
 
 /* --- matching one component --- */
 
-struct class {
+struct class
+{
 	const char *name;
 	bool (*has)(unsigned char c);
 };
@@ -96,9 +97,9 @@ static bool is_xdigit(unsigned char c)
 }
 
 static const struct class classes[] = {
-	{ "alnum", is_alnum }, { "alpha", is_alpha }, { "blank", is_blank }, { "cntrl", is_cntrl },
-	{ "digit", is_digit }, { "graph", is_graph }, { "lower", is_lower }, { "print", is_print },
-	{ "punct", is_punct }, { "space", is_space }, { "upper", is_upper }, { "xdigit", is_xdigit },
+    {"alnum", is_alnum}, {"alpha", is_alpha}, {"blank", is_blank}, {"cntrl", is_cntrl},
+    {"digit", is_digit}, {"graph", is_graph}, {"lower", is_lower}, {"print", is_print},
+    {"punct", is_punct}, {"space", is_space}, {"upper", is_upper}, {"xdigit", is_xdigit},
 };
 
 /* `p` stands behind "[:". Returns what is behind ":]", NULL when this is no class. */
@@ -107,7 +108,8 @@ static const char *match_class(const char *p, const char *end, unsigned char c, 
 	for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++) {
 		size_t len = strlen(classes[i].name);
 
-		if ((size_t)(end - p) < len + 2 || memcmp(p, classes[i].name, len) != 0 || memcmp(p + len, ":]", 2) != 0)
+		if ((size_t)(end - p) < len + 2 || memcmp(p, classes[i].name, len) != 0 ||
+		    memcmp(p + len, ":]", 2) != 0)
 			continue;
 		*ret_matches |= classes[i].has(c);
 		return p + len + 2;
@@ -138,7 +140,8 @@ static const char *match_element(const char *p, const char *end, unsigned char c
 	if (p && end - p >= 2 && p[0] == '-' && p[1] != ']')
 		p = set_char(p + 1, end, &high);
 	if (p)
-		*ret_matches |= c == low || (c >= low && c <= high); /* as git: a range that runs backwards is its first */
+		*ret_matches |=
+		    c == low || (c >= low && c <= high); /* as git: a range that runs backwards is its first */
 	return p;
 }
 
@@ -336,7 +339,7 @@ static enum shape shape_of(const char *text, size_t len)
 /* False: the line holds no pattern. `line` is cut and NUL-terminated in place. */
 static bool parse_line(char *line, size_t len, struct pattern *ret_pattern)
 {
-	struct pattern pattern = { 0 };
+	struct pattern pattern = {0};
 
 	if (len > 0 && line[len - 1] == '\r')
 		len--;
@@ -457,7 +460,7 @@ int ignore_scope_add(struct ignore_scope *scope, const struct ignore *ignore, si
 		scope->levels = levels;
 		scope->capacity = capacity;
 	}
-	scope->levels[scope->count++] = (struct ignore_level){ .ignore = ignore, .base = base };
+	scope->levels[scope->count++] = (struct ignore_level){.ignore = ignore, .base = base};
 	return 0;
 }
 

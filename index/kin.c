@@ -40,12 +40,12 @@ static int collect(struct db *db, const struct site *site, const struct entry_at
 		if (row.id == except || !may_be(&row, attr))
 			continue;
 		ret_candidates[count++] = (struct candidate){
-			.id = row.id,
-			.parent = row.parent,
-			.uuid = row.uuid,
-			.mode = row.mode,
-			.deleted = row.deleted,
-			.same_name = row.name_len == len && memcmp(row.name, name, len) == 0,
+		    .id = row.id,
+		    .parent = row.parent,
+		    .uuid = row.uuid,
+		    .mode = row.mode,
+		    .deleted = row.deleted,
+		    .same_name = row.name_len == len && memcmp(row.name, name, len) == 0,
 		};
 	}
 	*ret_count = count;
@@ -80,7 +80,7 @@ static int has_vanished(struct db *db, const struct site *site, const struct can
 
 static void choose(const struct candidate *row, bool live, int64_t stray, struct kin *ret_kin)
 {
-	*ret_kin = (struct kin){ .row = row->id, .live = live, .uuid = row->uuid, .stray = stray };
+	*ret_kin = (struct kin){.row = row->id, .live = live, .uuid = row->uuid, .stray = stray};
 }
 
 /* The best tombstone: one that had this place, then this name, then the youngest. */
@@ -109,7 +109,7 @@ int kin_find(struct db *db, const struct site *site, const struct entry_attr *at
 	size_t count;
 	int r;
 
-	*ret_kin = (struct kin){ 0 };
+	*ret_kin = (struct kin){0};
 	if (attr->ino == 0)
 		return 0;
 	r = collect(db, site, attr, name, len, except, rows, &count);

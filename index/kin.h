@@ -2,9 +2,8 @@
  * (design section 2), also by a row that was deleted because its name had vanished.
  *
  * A row that is alive only matches when its own place holds no thing of its kind any more, so hard links keep theirs.
- * Where the filesystem gives no birth time an inode may be another file's by now: then only rows that are alive match, and
- * size and time of change must be the same.
- * Threads: the index thread. */
+ * Where the filesystem gives no birth time an inode may be another file's by now: then only rows that are alive match,
+ * and size and time of change must be the same. Threads: the index thread. */
 #pragma once
 
 #include <stdbool.h>

@@ -13,7 +13,7 @@
 #include "index/beneath.h"
 
 #define READ_BYTES (128 * 1024) /* of directory entries at once */
-#define STOP_EVERY 64           /* names between two looks at `stop` */
+#define STOP_EVERY 64		/* names between two looks at `stop` */
 
 /* struct linux_dirent64 of getdents64(2), which no header declares. */
 struct dirent_record {
@@ -38,7 +38,7 @@ static int add(struct listing *listing, const char *name, size_t len, struct see
 	if (listing->names.len + len >= UINT32_MAX)
 		return -ENOMEM;
 	*ret_seen = &listing->items[listing->count];
-	**ret_seen = (struct seen){ .name = (uint32_t)listing->names.len, .len = (uint16_t)len };
+	**ret_seen = (struct seen){.name = (uint32_t)listing->names.len, .len = (uint16_t)len};
 	if (buf_append(&listing->names, name, len) < 0 || buf_append(&listing->names, "", 1) < 0)
 		return -ENOMEM;
 	listing->count++;
@@ -108,7 +108,8 @@ static bool is_border(const struct listing_opts *opts, const char *name)
 	return false;
 }
 
-static void take_stat(const struct listing_opts *opts, const char *name, const struct beneath_stat *st, struct seen *seen)
+static void take_stat(const struct listing_opts *opts, const char *name, const struct beneath_stat *st,
+		      struct seen *seen)
 {
 	seen->attr = st->attr;
 	if (st->linked)
@@ -142,8 +143,7 @@ static int look(int dir, const struct listing_opts *opts, const char *name, stru
 		return 0;
 	}
 	/* The directory may have told another type: a name may have been replaced since. */
-	if ((st.attr.mode & S_IFMT) != known &&
-	    ignore_scope_drops(opts->scope, name, seen->len, S_ISDIR(st.attr.mode)))
+	if ((st.attr.mode & S_IFMT) != known && ignore_scope_drops(opts->scope, name, seen->len, S_ISDIR(st.attr.mode)))
 		return 0;
 	take_stat(opts, name, &st, seen);
 	*ret_stays = true;

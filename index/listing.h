@@ -19,16 +19,16 @@ enum {
 	SEEN_LINKED = 1 << 4,  /* has more than one name */
 	SEEN_WRITING = 1 << 5, /* somebody has it open and writes */
 	/* Set by reconcile.c: */
-	SEEN_ENTER = 1 << 6,   /* a directory whose content is not known */
-	SEEN_FRESH = 1 << 7,   /* ... whose row was made just now and has nothing below it */
+	SEEN_ENTER = 1 << 6, /* a directory whose content is not known */
+	SEEN_FRESH = 1 << 7, /* ... whose row was made just now and has nothing below it */
 };
 
 enum seen_step { /* what is to be done, and then what was done: reconcile.h */
-	STEP_NONE,
-	STEP_UPDATE,
-	STEP_NEW,
-	STEP_REPLACE, /* another kind of thing has the name now */
-	STEP_DONE,
+		 STEP_NONE,
+		 STEP_UPDATE,
+		 STEP_NEW,
+		 STEP_REPLACE, /* another kind of thing has the name now */
+		 STEP_DONE,
 };
 
 struct seen {
@@ -44,14 +44,14 @@ struct listing {
 	struct seen *items; /* owned */
 	size_t count;
 	size_t capacity;
-	struct buf names;         /* NUL-terminated */
-	struct entry_attr self;   /* the directory, looked at before its names were read */
-	struct ignore *ignore;    /* its own ignore file; a reference; NULL = none */
-	bool whole;               /* all names: what is not here is gone */
+	struct buf names;	/* NUL-terminated */
+	struct entry_attr self; /* the directory, looked at before its names were read */
+	struct ignore *ignore;	/* its own ignore file; a reference; NULL = none */
+	bool whole;		/* all names: what is not here is gone */
 	bool has_self;
 };
 
-#define LISTING_INIT ((struct listing){ .names = BUF_INIT })
+#define LISTING_INIT ((struct listing){.names = BUF_INIT})
 
 static inline const char *listing_name(const struct listing *listing, const struct seen *seen)
 {
@@ -60,9 +60,9 @@ static inline const char *listing_name(const struct listing *listing, const stru
 
 /* What to leave out, and when to stop. */
 struct listing_opts {
-	struct ignore_scope *scope;   /* of the directory, without its own ignore file when `own_ignore` */
-	const char *const *borders;   /* NULL-terminated paths below the location that are never entered; NULL = none */
-	uint64_t device;              /* of the location's root */
+	struct ignore_scope *scope; /* of the directory, without its own ignore file when `own_ignore` */
+	const char *const *borders; /* NULL-terminated paths below the location that are never entered; NULL = none */
+	uint64_t device;	    /* of the location's root */
 	const atomic_bool *stop;
 };
 

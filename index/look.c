@@ -11,8 +11,8 @@
 #include "index/engine.h"
 
 #define READS_MAX 128 /* of one location's watches in a row: about all that the kernel keeps */
-#define TRIES_MAX 8  /* how often a directory is looked for where its row says */
-#define WAIT_MS   50 /* until a directory that is being read is looked at */
+#define TRIES_MAX 8   /* how often a directory is looked for where its row says */
+#define WAIT_MS	  50  /* until a directory that is being read is looked at */
 
 /* --- events --- */
 
@@ -55,14 +55,14 @@ static void on_event(void *arg, const struct watch_event *event)
 		return; /* the directory that it is in tells the same */
 	if (event->mask & (IN_MOVED_FROM | IN_MOVED_TO))
 		site->pristine = false;
-	coalesce_name(source->index->coalesce, source->now_ms, kind_of(event->mask), event->cookie, event->dir, event->name,
-		      event->len);
+	coalesce_name(source->index->coalesce, source->now_ms, kind_of(event->mask), event->cookie, event->dir,
+		      event->name, event->len);
 }
 
 void look_read_watches(struct index *index)
 {
 	for (struct site *site = index->sites; site; site = site->next) {
-		struct source source = { .index = index, .site = site, .now_ms = clock_monotonic_ms() };
+		struct source source = {.index = index, .site = site, .now_ms = clock_monotonic_ms()};
 		bool more = site->watch != NULL && !site->offline;
 
 		for (unsigned i = 0; more && i < READS_MAX; i++)
@@ -76,8 +76,8 @@ void look_read_watches(struct index *index)
 
 /* --- places --- */
 
-void look_at_links(struct index *index, struct db *db, const struct site *site, uint64_t ino, const struct entry_attr *attr,
-		   int64_t except)
+void look_at_links(struct index *index, struct db *db, const struct site *site, uint64_t ino,
+		   const struct entry_attr *attr, int64_t except)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	uint64_t now = clock_monotonic_ms();
@@ -128,10 +128,10 @@ static void look_elsewhere(const struct look *look, const struct dir *dir)
 static int look_at_names(const struct look *look, struct dir *dir, int fd, struct ignore_scope *scope)
 {
 	struct listing_opts opts = {
-		.scope = scope,
-		.borders = (const char *const *)look->site->borders,
-		.device = look->site->device,
-		.stop = &look->site->abort,
+	    .scope = scope,
+	    .borders = (const char *const *)look->site->borders,
+	    .device = look->site->device,
+	    .stop = &look->site->abort,
 	};
 	int r;
 
@@ -217,7 +217,8 @@ static void look_at_dir(const struct look *look)
 
 	if (!presence_enter(look->index, look->site))
 		return;
-	if (atomic_load(&look->site->abort) || (look->places[0].name && scan_is_read(look->site, look->places[0].dir))) {
+	if (atomic_load(&look->site->abort) ||
+	    (look->places[0].name && scan_is_read(look->site, look->places[0].dir))) {
 		again(look, WAIT_MS, false);
 		return;
 	}
@@ -268,7 +269,7 @@ void look_at_places(struct index *index)
 	if (coalesce_take(index->coalesce, clock_monotonic_ms(), &batch) < 0)
 		return;
 	for (size_t i = 0; i < batch.count; i = end) {
-		struct look look = { .index = index, .places = &batch.places[i] };
+		struct look look = {.index = index, .places = &batch.places[i]};
 
 		for (end = i + 1; end < batch.count && batch.places[end].dir == batch.places[i].dir;)
 			end++;

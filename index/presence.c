@@ -1,6 +1,6 @@
-/* A site is online or offline. Offline: its root is not there or is another directory; nothing of it is read or written,
- * its rows stay. What is under way ends (`abort`); when nothing is pending any more, its watches and its root are let go.
- * It comes back by itself, with a full compare. */
+/* A site is online or offline. Offline: its root is not there or is another directory; nothing of it is read or
+ * written, its rows stay. What is under way ends (`abort`); when nothing is pending any more, its watches and its root
+ * are let go. It comes back by itself, with a full compare. */
 #include <errno.h>
 #include <string.h>
 
@@ -22,7 +22,8 @@ static void go_offline(struct index *index, struct site *site)
 	full_fail(index, site->id, -ENODEV);
 	if (!site->told_offline)
 		engine_say(index, "warning",
-			   "%s is offline: its folder %s is gone, or another disk is in its place. Its entries are kept; it comes "
+			   "%s is offline: its folder %s is gone, or another disk is in its place. Its entries are "
+			   "kept; it comes "
 			   "back by itself.",
 			   site->name, shown ? shown : "");
 	site->told_offline = true;
@@ -43,8 +44,11 @@ bool presence_enter(struct index *index, struct site *site)
 		go_offline(index, site);
 		return false;
 	}
-	if (site->returning)
+	if (site->returning) {
 		engine_say(index, "info", "%s is back.", site->name);
+		if (index->hasher)
+			hasher_pass(index->hasher);
+	}
 	site->returning = site->told_offline = false;
 	return true;
 }
@@ -73,7 +77,7 @@ static int set_offline(struct txn *txn, void *arg)
 
 static void write_state(struct index *index, struct site *site)
 {
-	struct store_write_opts bulk = { .priority = STORE_BULK };
+	struct store_write_opts bulk = {.priority = STORE_BULK};
 	int r;
 
 	if (!site->state_dirty || !engine_may_write(index))

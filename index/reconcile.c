@@ -21,11 +21,11 @@ static bool is_same_attr(const struct entry_attr *a, const struct entry_attr *b)
 static struct entry_attr attr_of(const struct entry *row)
 {
 	return (struct entry_attr){
-		.mode = row->mode,
-		.size = row->size,
-		.mtime_ns = row->mtime_ns,
-		.ino = row->ino,
-		.btime_ns = row->btime_ns,
+	    .mode = row->mode,
+	    .size = row->size,
+	    .mtime_ns = row->mtime_ns,
+	    .ino = row->ino,
+	    .btime_ns = row->btime_ns,
 	};
 }
 
@@ -112,7 +112,7 @@ static int name_table_fill(struct name_table *table, const struct listing *listi
 /* All names against all rows. */
 static int compare_whole(struct db *db, const struct reconcile *reconcile, struct dir *dir)
 {
-	_cleanup_(name_table_release) struct name_table table = { 0 };
+	_cleanup_(name_table_release) struct name_table table = {0};
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct listing *listing = dir->listing;
 	struct entry row;
@@ -154,9 +154,10 @@ static int compare_name(struct db *db, const struct reconcile *reconcile, struct
 	return 0;
 }
 
-int reconcile_compare(struct db *db, const struct reconcile *reconcile, struct dir *dir, struct reconcile_changes *ret_changes)
+int reconcile_compare(struct db *db, const struct reconcile *reconcile, struct dir *dir,
+		      struct reconcile_changes *ret_changes)
 {
-	struct reconcile_changes changes = { 0 };
+	struct reconcile_changes changes = {0};
 	struct listing *listing = dir->listing;
 	int r;
 
@@ -206,10 +207,10 @@ static bool is_about_row(int error)
 static int insert(const struct step *step)
 {
 	struct entry_place place = {
-		.location = step->dir->site->id,
-		.parent = step->dir->id,
-		.name = step->name,
-		.name_len = step->seen->len,
+	    .location = step->dir->site->id,
+	    .parent = step->dir->id,
+	    .name = step->name,
+	    .name_len = step->seen->len,
 	};
 	int r;
 
@@ -235,7 +236,8 @@ static int continue_row(const struct step *step, const struct kin *kin)
 	seen->row = kin->row;
 	seen->flags &= (uint8_t)~SEEN_FRESH;
 	/* What is below a directory that was deleted is deleted, and what is not watched may have changed. */
-	if (S_ISDIR(seen->attr.mode) && !(kin->live && step->dir->site->watch && watch_has(step->dir->site->watch, kin->row)))
+	if (S_ISDIR(seen->attr.mode) &&
+	    !(kin->live && step->dir->site->watch && watch_has(step->dir->site->watch, kin->row)))
 		seen->flags |= SEEN_ENTER;
 	return 0;
 }
@@ -248,8 +250,8 @@ static void tell_stray(const struct step *step, const struct kin *kin)
 
 static int find_kin(const struct step *step, int64_t except, struct kin *ret_kin)
 {
-	return kin_find(txn_db(step->txn), step->dir->site, &step->seen->attr, step->dir->id, step->name, step->seen->len,
-			except, ret_kin);
+	return kin_find(txn_db(step->txn), step->dir->site, &step->seen->attr, step->dir->id, step->name,
+			step->seen->len, except, ret_kin);
 }
 
 /* Whether the name has a row after all: one that was made or moved here since the comparison. */
@@ -268,7 +270,7 @@ static int find_row(const struct step *step, int64_t *ret_row)
 
 static int do_new(const struct step *step)
 {
-	struct kin kin = { 0 };
+	struct kin kin = {0};
 	int64_t row = 0;
 	int r = 0;
 
@@ -300,8 +302,8 @@ static int has_pairs(struct db *db, const struct uuid *entry)
 	return r < 0 ? r : r == 0;
 }
 
-/* The name has another inode now. If that was an entry of its own, it was renamed over this one: the name keeps its row,
- * which takes over what the other one was in. */
+/* The name has another inode now. If that was an entry of its own, it was renamed over this one: the name keeps its
+ * row, which takes over what the other one was in. */
 static int take_over(const struct step *step)
 {
 	struct kin kin;
@@ -332,8 +334,7 @@ static int old_inode(const struct step *step, uint64_t *ret_ino)
 static void tell_unlinked(const struct step *step, uint64_t ino)
 {
 	if (ino != 0 && !step->dir->full)
-		step->reconcile->unlinked(step->reconcile->arg, step->dir, txn_db(step->txn), ino,
-					  step->seen->row);
+		step->reconcile->unlinked(step->reconcile->arg, step->dir, txn_db(step->txn), ino, step->seen->row);
 }
 
 static int do_update(const struct step *step)
@@ -413,7 +414,7 @@ int reconcile_apply(struct txn *txn, const struct reconcile *reconcile, struct d
 
 	for (; *item < listing->count; (*item)++) {
 		struct seen *seen = &listing->items[*item];
-		struct step step = { txn, reconcile, dir, seen, listing_name(listing, seen) };
+		struct step step = {txn, reconcile, dir, seen, listing_name(listing, seen)};
 
 		if (!is_due(seen, only_dirs))
 			continue;

@@ -1,9 +1,9 @@
 /* Compares what was seen in a directory with its rows, and writes the difference.
  *
- * A name that has a row keeps it, whatever inode it has now: so a file that an editor wrote anew keeps its identity. A new
- * name continues the row of the same inode if that one's name has vanished (kin.h), else it gets a row of its own. Rows
- * whose names were not seen are only reported: vanish.h deals with them after everything that was seen.
- * Threads: the index thread. */
+ * A name that has a row keeps it, whatever inode it has now: so a file that an editor wrote anew keeps its identity. A
+ * new name continues the row of the same inode if that one's name has vanished (kin.h), else it gets a row of its own.
+ * Rows whose names were not seen are only reported: vanish.h deals with them after everything that was seen. Threads:
+ * the index thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,22 +17,24 @@ struct reconcile {
 	void (*vanished)(void *arg, struct dir *dir, int64_t row);
 	/* A directory that is not where its row says. */
 	void (*stray)(void *arg, int64_t dir);
-	/* A row had this inode, and its name has another one now. If the file was changed under that name before, no event tells of its
-	 * other names. */
+	/* A row had this inode, and its name has another one now. If the file was changed under that name before, no
+	 * event tells of its other names. */
 	void (*unlinked)(void *arg, struct dir *dir, struct db *db, uint64_t ino, int64_t row);
 	void *arg;
 };
 
-/* Sets the step of each item of dir->listing; writes nothing. `changes`: whether any is to be done, and whether one is a
- * new directory. Errors: store/ errors, -ENOMEM. */
+/* Sets the step of each item of dir->listing; writes nothing. `changes`: whether any is to be done, and whether one is
+ * a new directory. Errors: store/ errors, -ENOMEM. */
 struct reconcile_changes {
 	bool any;
 	bool new_dirs;
 };
-int reconcile_compare(struct db *db, const struct reconcile *reconcile, struct dir *dir, struct reconcile_changes *ret_changes);
+int reconcile_compare(struct db *db, const struct reconcile *reconcile, struct dir *dir,
+		      struct reconcile_changes *ret_changes);
 
 /* Does the steps from *item on, until all are done (0) or the transaction should end (1). With `only_dirs` only new
  * directories: these go first, so that what was moved along with one keeps its place. Steps are marked as done with the
- * row that the name has now; *steps counts those of this transaction. Errors: store/ errors; the steps must be compared anew then. */
+ * row that the name has now; *steps counts those of this transaction. Errors: store/ errors; the steps must be compared
+ * anew then. */
 int reconcile_apply(struct txn *txn, const struct reconcile *reconcile, struct dir *dir, bool only_dirs, size_t *item,
 		    size_t *steps);

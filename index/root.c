@@ -20,9 +20,9 @@
 /* Filesystems that are views of the kernel or of a program, not places for files (types in mountinfo, proc(5)).
  * devtmpfs has the statfs type of tmpfs, so statfs(2) cannot tell. */
 static const char *const pseudo_types[] = {
-	"autofs",  "binfmt_misc", "bpf",    "cgroup",   "cgroup2",    "configfs",  "debugfs",   "devpts",
-	"devtmpfs", "efivarfs",   "fuse.gvfsd-fuse", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs",
-	"proc",    "pstore",      "rpc_pipefs", "securityfs", "selinuxfs", "smackfs", "sysfs",   "tracefs",
+    "autofs",	  "binfmt_misc",     "bpf",	    "cgroup",  "cgroup2",   "configfs", "debugfs", "devpts", "devtmpfs",
+    "efivarfs",	  "fuse.gvfsd-fuse", "fuse.portal", "fusectl", "hugetlbfs", "mqueue",	"nsfs",	   "proc",   "pstore",
+    "rpc_pipefs", "securityfs",	     "selinuxfs",   "smackfs", "sysfs",	    "tracefs",
 };
 
 /* --- identity --- */
@@ -49,7 +49,7 @@ int root_identify(int fd, struct location_identity *ret_identity)
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
 	memcpy(&fsid, &fs.f_fsid, sizeof(fs.f_fsid) < sizeof(fsid) ? sizeof(fs.f_fsid) : sizeof(fsid));
-	*ret_identity = (struct location_identity){ .fsid = fsid, .ino = st.attr.ino, .btime_ns = st.attr.btime_ns };
+	*ret_identity = (struct location_identity){.fsid = fsid, .ino = st.attr.ino, .btime_ns = st.attr.btime_ns};
 	return 0;
 }
 
@@ -67,7 +67,7 @@ int root_open(const char *path, const struct location_identity *expected)
 
 struct check {
 	const char *path; /* absolute, symlinks resolved */
-	char *shown;      /* the same for a message; owned */
+	char *shown;	  /* the same for a message; owned */
 	struct statx st;
 	char **ret_reason;
 };
@@ -98,7 +98,8 @@ static bool is_inside(const char *path, const char *folder)
 static int look_at_root(struct check *check)
 {
 	if (statx(AT_FDCWD, check->path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_MNT_ID, &check->st) < 0)
-		return refuse(check, -errno, "%s cannot be looked at (%s); check the path.", check->shown, strerror(errno));
+		return refuse(check, -errno, "%s cannot be looked at (%s); check the path.", check->shown,
+			      strerror(errno));
 	if (!S_ISDIR(check->st.stx_mode))
 		return refuse(check, -ENOTDIR, "%s is not a folder; give the folder that it is in.", check->shown);
 	if (access(check->path, R_OK | X_OK) < 0)
@@ -145,10 +146,12 @@ static void close_file(FILE **file)
 static int check_type(const struct check *check, const char *type)
 {
 	if (strcmp(type, "fuse.shelf") == 0)
-		return refuse(check, -EINVAL, "%s is inside a mounted library; add the real folder instead.", check->shown);
+		return refuse(check, -EINVAL, "%s is inside a mounted library; add the real folder instead.",
+			      check->shown);
 	for (size_t i = 0; i < sizeof(pseudo_types) / sizeof(*pseudo_types); i++)
 		if (strcmp(type, pseudo_types[i]) == 0)
-			return refuse(check, -EINVAL, "%s is on %s, which holds no files of yours; choose another folder.",
+			return refuse(check, -EINVAL,
+				      "%s is on %s, which holds no files of yours; choose another folder.",
 				      check->shown, type);
 	return 0;
 }
@@ -191,8 +194,8 @@ static int check_other(const struct check *check, const struct location *other)
 		return 0;
 	shown = text_printable(other->path, strlen(other->path));
 	if (inside && around)
-		return refuse(check, -EEXIST, "%s is a location already, named %s; there is nothing to add.", check->shown,
-			      other->name);
+		return refuse(check, -EEXIST, "%s is a location already, named %s; there is nothing to add.",
+			      check->shown, other->name);
 	if (inside)
 		return refuse(check, -EEXIST, "%s is inside %s, which is the location %s; its files are there already.",
 			      check->shown, shown, other->name);
@@ -237,7 +240,7 @@ static int check_others(const struct check *check, struct db *db)
 static int describe(const struct check *check, struct location_new *ret_new)
 {
 	_cleanup_(close_fd) int fd = open(check->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct location_new new = { .path = check->path };
+	struct location_new new = {.path = check->path};
 	struct beneath_stat st;
 	int r;
 
@@ -270,7 +273,7 @@ int index_check_root(struct db *db, const char *path, const char *const *forbidd
 		     struct location_new *ret_new, char **ret_reason)
 {
 	_cleanup_(free_ptr) char *resolved = NULL, *reason = NULL, *shown = NULL;
-	struct check check = { .ret_reason = &reason };
+	struct check check = {.ret_reason = &reason};
 	int r;
 
 	resolved = realpath(path, NULL);

@@ -5,7 +5,8 @@
 
 #include "store/location.h"
 
-/* Whether two identities are of one directory: by inode and birth time where both have one, else by filesystem and inode. */
+/* Whether two identities are of one directory: by inode and birth time where both have one, else by filesystem and
+ * inode. */
 bool root_is_same(const struct location_identity *a, const struct location_identity *b);
 
 /* Opens the directory at `path` (O_PATH) if it is the one that `expected` describes.

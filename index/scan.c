@@ -17,10 +17,10 @@ static int open_and_read(struct dir *dir, struct ignore_scope *scope, struct lis
 {
 	struct site *site = dir->site;
 	struct listing_opts opts = {
-		.scope = scope,
-		.borders = (const char *const *)site->borders,
-		.device = site->device,
-		.stop = &site->abort,
+	    .scope = scope,
+	    .borders = (const char *const *)site->borders,
+	    .device = site->device,
+	    .stop = &site->abort,
 	};
 	_cleanup_(close_fd) int fd = -1;
 	int r;
@@ -118,7 +118,7 @@ static void push_again(struct index *index, const struct dir *dir)
 /* A full compare was given up, and what an event asked for with it: that is still to be done. */
 static void keep_for_later(struct index *index, const struct dir *dir)
 {
-	struct coalesce_place place = { .dir = dir->id, .deep = dir->deep || dir->again_deep };
+	struct coalesce_place place = {.dir = dir->id, .deep = dir->deep || dir->again_deep};
 
 	if (dir->site->offline || dir->site->removing || (dir->full && !dir->again))
 		return;
@@ -152,7 +152,7 @@ void scan_forget(struct index *index, struct dir *dir)
 /* It is not where its row says. Its parent is compared first; then it is looked for again. */
 static void look_elsewhere(struct index *index, struct dir *dir)
 {
-	struct coalesce_place place = { .dir = dir->id, .deep = dir->deep, .tries = dir->tries };
+	struct coalesce_place place = {.dir = dir->id, .deep = dir->deep, .tries = dir->tries};
 	uint64_t now = clock_monotonic_ms();
 
 	if (!dir->parent) {
@@ -166,7 +166,7 @@ static void look_elsewhere(struct index *index, struct dir *dir)
 
 static void take_failed(struct index *index, struct dir *dir)
 {
-	struct coalesce_place place = { .dir = dir->id, .deep = dir->deep };
+	struct coalesce_place place = {.dir = dir->id, .deep = dir->deep};
 
 	switch (-dir->error) {
 	case ECANCELED:
@@ -214,7 +214,8 @@ void scan_take(struct index *index)
 
 static void enter(struct index *index, struct dir *dir, const struct seen *seen)
 {
-	struct dir *child = dir_new(dir->site, dir, seen->row, &seen->attr, listing_name(dir->listing, seen), seen->len);
+	struct dir *child =
+	    dir_new(dir->site, dir, seen->row, &seen->attr, listing_name(dir->listing, seen), seen->len);
 
 	if (!child) {
 		dir->site->want_full = dir->site->wanted_here = true;
@@ -262,7 +263,8 @@ static void take_ignore(struct dir *dir)
 static void look_at_self_later(struct index *index, const struct dir *dir)
 {
 	if (dir->parent && scan_is_read(dir->site, dir->parent->id))
-		coalesce_name(index->coalesce, clock_monotonic_ms(), COALESCE_CHANGED, 0, dir->parent->id, dir->name, dir->len);
+		coalesce_name(index->coalesce, clock_monotonic_ms(), COALESCE_CHANGED, 0, dir->parent->id, dir->name,
+			      dir->len);
 }
 
 void scan_finish(struct index *index, struct dir *dir)

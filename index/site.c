@@ -86,7 +86,8 @@ static void site_freep(struct site **site)
 	site_free(*site);
 }
 
-int site_load(struct index *index, struct db *db, int64_t location, const char *const *forbidden, struct site **ret_site)
+int site_load(struct index *index, struct db *db, int64_t location, const char *const *forbidden,
+	      struct site **ret_site)
 {
 	_cleanup_(site_freep) struct site *site = calloc(1, sizeof(*site));
 	int r;

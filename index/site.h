@@ -1,6 +1,7 @@
 /* A location that the index works on: where its root is, what is ignored, its watches, what is being read.
  *
- * Its root directory is held open only while something is done below it, so that a disk can be unmounted at other times.
+ * Its root directory is held open only while something is done below it, so that a disk can be unmounted at other
+ * times.
  *
  * Threads: the index thread; those of the pool read what is constant while a directory waits or is read (identity,
  * `root_fd`, `device`, the lists, `borders`, `watch`) and the atomic fields. */
@@ -29,44 +30,45 @@ struct site {
 	struct ignore *defaults;
 	struct ignore *exclude;
 	struct idmap ignores; /* entry id of a directory -> its ignore file (a reference) */
-	char **borders;       /* owned, NULL-terminated: paths below the root that are never entered */
+	char **borders;	      /* owned, NULL-terminated: paths below the root that are never entered */
 
 	int root_fd; /* -1: not in use */
 	uint64_t device;
 	struct watch *watch; /* NULL: none */
 	atomic_bool abort;   /* nothing of it is to be read any more */
 
-	bool offline;     /* the root is gone or is another one */
+	bool offline; /* the root is gone or is another one */
 	bool told_offline;
-	bool returning;   /* it was, and is to be said to be back */
+	bool returning;	  /* it was, and is to be said to be back */
 	bool state_dirty; /* the row does not say so yet */
 	bool check_root;  /* an event says that the root may have gone */
-	bool removing;    /* is to be dropped once nothing is pending */
-	bool unscanned;   /* no full compare has reached its end */
-	bool pristine;    /* has no rows but those of the first scan, and nothing was moved since it began */
+	bool removing;	  /* is to be dropped once nothing is pending */
+	bool unscanned;	  /* no full compare has reached its end */
+	bool pristine;	  /* has no rows but those of the first scan, and nothing was moved since it began */
 
-	struct idmap pending; /* entry id -> struct dir that waits, is read or is written */
-	bool want_full;       /* a full compare is to be made */
-	bool wanted_here;     /* ... not only for somebody who asked, and may give up */
-	bool full;            /* one is under way */
-	bool full_here;       /* ... which was wanted here */
-	bool closing;         /* ... and all has been read */
-	size_t full_pending;  /* directories of it that are pending */
+	struct idmap pending;  /* entry id -> struct dir that waits, is read or is written */
+	bool want_full;	       /* a full compare is to be made */
+	bool wanted_here;      /* ... not only for somebody who asked, and may give up */
+	bool full;	       /* one is under way */
+	bool full_here;	       /* ... which was wanted here */
+	bool closing;	       /* ... and all has been read */
+	size_t full_pending;   /* directories of it that are pending */
 	struct idmap vanished; /* rows that it did not find: entry id -> 1 */
 	uint64_t next_full_ms; /* when to compare again, as not all is watched; 0 = never */
 
 	struct full_tally {
 		uint64_t entries, changed, unreadable, mounts;
-		atomic_uint_least64_t unwatched; /* directories that could not be watched */
+		atomic_uint_least64_t unwatched;      /* directories that could not be watched */
 		char *first_unreadable, *first_mount; /* owned paths; NULL = none */
 		int unreadable_error;
-	} tally; /* of the present full compare, or the last one */
+	} tally;			       /* of the present full compare, or the last one */
 	uint64_t told_unreadable, told_mounts; /* what was said last */
 	bool told_unwatched;
 };
 
 /* From its row. Errors: -ENOENT, -ENOMEM, store/ errors. */
-int site_load(struct index *index, struct db *db, int64_t location, const char *const *forbidden, struct site **ret_site);
+int site_load(struct index *index, struct db *db, int64_t location, const char *const *forbidden,
+	      struct site **ret_site);
 void site_free(struct site *site); /* nothing pending. NULL does nothing */
 
 /* Opens the root if it is still the right one; does nothing when it is open. Errors: -ENODEV. */

@@ -1,7 +1,7 @@
 /* A queue of (site, row), worked on from the front. The first rows of one site are looked at on the disk, without a
  * transaction; those that are gone are deleted in one. What it does not come to is put back and looked at again before
- * the next, as a name may come back meanwhile. A large directory takes several: `stack` holds the directories on the way
- * down to the one that is deleted next, and `partial` is the row at its bottom, the first in the queue. */
+ * the next, as a name may come back meanwhile. A large directory takes several: `stack` holds the directories on the
+ * way down to the one that is deleted next, and `partial` is the row at its bottom, the first in the queue. */
 #include "index/vanish.h"
 
 #include <errno.h>
@@ -72,7 +72,7 @@ int vanish_add(struct vanish *v, struct site *site, int64_t row)
 		v->items = items;
 		v->capacity = capacity;
 	}
-	v->items[v->count++] = (struct item){ .site = site, .row = row };
+	v->items[v->count++] = (struct item){.site = site, .row = row};
 	return 0;
 }
 
@@ -158,11 +158,11 @@ static int load_row(struct db *db, const struct site *site, int64_t id, struct r
 	if (entry.deleted || entry.location != site->id || entry.parent == 0 || entry.name_len >= sizeof(ret_row->name))
 		return -ENOENT;
 	*ret_row = (struct row){
-		.id = id,
-		.parent = entry.parent,
-		.ino = entry.ino,
-		.mode = entry.mode,
-		.len = entry.name_len,
+	    .id = id,
+	    .parent = entry.parent,
+	    .ino = entry.ino,
+	    .mode = entry.mode,
+	    .len = entry.name_len,
 	};
 	memcpy(ret_row->name, entry.name, entry.name_len);
 	ret_row->name[entry.name_len] = '\0';
@@ -240,7 +240,7 @@ static int examine(struct doomed *doomed, struct look *look, int64_t id)
 static int examine_batch(struct doomed *doomed, struct db *db)
 {
 	struct vanish *v = doomed->vanish;
-	_cleanup_(look_leave) struct look look = { .db = db, .site = doomed->site, .fd = -1, .scope = IGNORE_SCOPE_INIT };
+	_cleanup_(look_leave) struct look look = {.db = db, .site = doomed->site, .fd = -1, .scope = IGNORE_SCOPE_INIT};
 	int r = 0;
 
 	while (r >= 0 && v->first < v->count && v->items[v->first].site == look.site && doomed->count < BATCH_MAX) {
@@ -256,7 +256,7 @@ static void put_back(struct doomed *doomed)
 	struct vanish *v = doomed->vanish;
 
 	for (size_t i = doomed->count; i > doomed->deleted; i--)
-		v->items[--v->first] = (struct item){ .site = doomed->site, .row = doomed->rows[i - 1] };
+		v->items[--v->first] = (struct item){.site = doomed->site, .row = doomed->rows[i - 1]};
 	if (v->first == v->count)
 		v->first = v->count = 0;
 }
@@ -265,7 +265,7 @@ static void put_back(struct doomed *doomed)
 
 static int push(struct vanish *v, int64_t id)
 {
-	struct level level = { .id = id };
+	struct level level = {.id = id};
 
 	return buf_append(&v->stack, &level, sizeof(level));
 }
@@ -333,7 +333,7 @@ static int delete_some(struct txn *txn, void *arg)
 
 static int delete_batch(struct doomed *doomed)
 {
-	struct store_write_opts bulk = { .priority = STORE_BULK };
+	struct store_write_opts bulk = {.priority = STORE_BULK};
 	int r;
 
 	/* What was looked at may have been the empty place of a disk that is gone: only now it counts. */
@@ -349,7 +349,7 @@ static int delete_batch(struct doomed *doomed)
 
 int vanish_step(struct vanish *v, struct db *db, size_t *ret_deleted)
 {
-	struct doomed doomed = { .vanish = v };
+	struct doomed doomed = {.vanish = v};
 	int r;
 
 	*ret_deleted = 0;

@@ -1,5 +1,6 @@
-/* Rows whose names were not seen: deletes them, after another look. Between the first look and this one the name may have
- * come back, the row may have moved to another name, or the whole location may have gone away, which deletes nothing.
+/* Rows whose names were not seen: deletes them, after another look. Between the first look and this one the name may
+ * have come back, the row may have moved to another name, or the whole location may have gone away, which deletes
+ * nothing.
  *
  * A directory goes from the bottom up, in several transactions if it is large. Threads: the index thread. */
 #pragma once
@@ -39,7 +40,7 @@ void vanish_drop(struct vanish *vanish, const struct site *site);
 /* The site that vanish_step works on next; NULL: nothing is noted. */
 struct site *vanish_site(const struct vanish *vanish);
 
-/* Works on what was noted, at most one transaction's worth. The root of that site must be open (site_enter) and is looked
- * at again right before anything is deleted. ret_deleted: rows that were noted and are deleted now.
- * Errors: -ENODEV (the root is gone: nothing was deleted), store/ errors; all is still noted. */
+/* Works on what was noted, at most one transaction's worth. The root of that site must be open (site_enter) and is
+ * looked at again right before anything is deleted. ret_deleted: rows that were noted and are deleted now. Errors:
+ * -ENODEV (the root is gone: nothing was deleted), store/ errors; all is still noted. */
 int vanish_step(struct vanish *vanish, struct db *db, size_t *ret_deleted);

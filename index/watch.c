@@ -1,8 +1,8 @@
-/* Two maps, one for each direction, under one lock. The lock is held while a watch is added and entered, so that whoever
- * reads an event finds the directory of its watch: the event can be read before inotify_add_watch(2) returns.
+/* Two maps, one for each direction, under one lock. The lock is held while a watch is added and entered, so that
+ * whoever reads an event finds the directory of its watch: the event can be read before inotify_add_watch(2) returns.
  *
- * The kernel keeps one watch for each inode. Its number stays when the directory is renamed, is never reused soon, and is
- * given back with IN_IGNORED when the directory is gone. When two directories change places, the number that one
+ * The kernel keeps one watch for each inode. Its number stays when the directory is renamed, is never reused soon, and
+ * is given back with IN_IGNORED when the directory is gone. When two directories change places, the number that one
  * entry had is the other one's from then on. */
 #include "index/watch.h"
 
@@ -17,8 +17,8 @@
 #include "base/cleanup.h"
 #include "index/idmap.h"
 
-#define WATCH_MASK                                                                                                    \
-	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |               \
+#define WATCH_MASK                                                                                                     \
+	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |                \
 	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
 
 #define WATCH_READ_BYTES (64 * 1024)
@@ -176,11 +176,11 @@ int watch_read(struct watch *watch, void (*fn)(void *arg, const struct watch_eve
 
 		event = (const struct inotify_event *)at;
 		seen = (struct watch_event){
-			.dir = dir_of_event(watch, event),
-			.mask = event->mask,
-			.cookie = event->cookie,
-			.name = event->len > 0 ? event->name : "",
-			.len = event->len > 0 ? strnlen(event->name, event->len) : 0,
+		    .dir = dir_of_event(watch, event),
+		    .mask = event->mask,
+		    .cookie = event->cookie,
+		    .name = event->len > 0 ? event->name : "",
+		    .len = event->len > 0 ? strnlen(event->name, event->len) : 0,
 		};
 		if (seen.dir != 0 || (event->mask & IN_Q_OVERFLOW))
 			fn(arg, &seen);

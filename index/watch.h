@@ -25,8 +25,8 @@ bool watch_has(struct watch *watch, int64_t dir);
 uint64_t watch_count(struct watch *watch);
 
 struct watch_event {
-	int64_t dir;      /* entry id of the directory; 0 for an overflow */
-	uint32_t mask;    /* IN_* */
+	int64_t dir;   /* entry id of the directory; 0 for an overflow */
+	uint32_t mask; /* IN_* */
 	uint32_t cookie;
 	const char *name; /* NUL-terminated; empty: the directory itself */
 	size_t len;

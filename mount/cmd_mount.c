@@ -4,16 +4,23 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "mount/command.h"
+#include "mount/connection.h"
+#include "mount/control.h"
 #include "mount/daemon.h"
+#include "mount/holder.h"
 #include "mount/mountinfo.h"
 #include "mount/path.h"
 #include "mount/place.h"
+#include "mount/process.h"
 #include "mount/unmounting.h"
+
+enum { DYING_STEPS = 40, DYING_STEP_MS = 50 };
 
 /* --- the mount point --- */
 
@@ -104,6 +111,38 @@ static int make_if_missing(const char *path, bool *ret_made, struct out *out)
 	return r < 0 ? r : 0;
 }
 
+/* As far as it is known: the mount of another user is taken for alive. */
+static bool daemon_lives(const char *path)
+{
+	_cleanup_(holder_release) struct holder holder = HOLDER_INIT;
+	_cleanup_(close_fd) int fd = -1;
+
+	if (holder_of_mount(path, &holder) < 0)
+		return true;
+	return process_look(holder.pid) == PROCESS_ALIVE && control_connect(holder.socket, &fd) != -ECONNREFUSED;
+}
+
+/* A mount of a daemon that was killed is replaced. That it was may have been a moment ago: it is waited for. */
+static int clear(const char *path, struct out *out)
+{
+	for (int i = 0; i < DYING_STEPS; i++) {
+		unsigned number;
+
+		if (connection_free_stuck(path) < 0) {
+			out_error(
+			    out, "the daemon of the mount on %s was killed but hangs; as root, `umount -f %s` frees it",
+			    path, path);
+			return -EBUSY;
+		}
+		if (is_dead(path))
+			return replace_dead(path, out);
+		if (connection_of(path, &number) < 0 || daemon_lives(path))
+			return 0;
+		nanosleep(&(struct timespec){.tv_nsec = DYING_STEP_MS * 1000000L}, NULL);
+	}
+	return 0;
+}
+
 static int prepare(const char *given, const char *library_dir, struct out *out, char **ret_path, bool *ret_made)
 {
 	_cleanup_(free_ptr) char *path = NULL;
@@ -113,8 +152,7 @@ static int prepare(const char *given, const char *library_dir, struct out *out, 
 		out_fail(out, r, "cannot mount on %s", given);
 		return r;
 	}
-	if (is_dead(path))
-		r = replace_dead(path, out);
+	r = clear(path, out);
 	if (r == 0)
 		r = check_surroundings(path, library_dir, out);
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "mount/command.h"
+#include "mount/connection.h"
 #include "mount/holder.h"
 #include "mount/mountinfo.h"
 #include "mount/path.h"
@@ -68,6 +69,7 @@ static int unmount(const char *path, struct out *out)
 		return EXITCODE_PARTIAL;
 	}
 	known = holder_of_mount(path, &holder); /* before it goes */
+	(void)connection_free_stuck(path);	/* taking it away needs no answer of it */
 	r = unmounting_run(path, false);
 	if (r < 0)
 		return fail_unmount(r, path, out);

@@ -30,6 +30,7 @@
 #include "index/index.h"
 #include "mount/channel.h"
 #include "mount/control.h"
+#include "mount/guard.h"
 #include "mount/holder.h"
 #include "mount/library.h"
 #include "mount/refresh.h"
@@ -57,6 +58,7 @@ struct daemon {
 	struct channel *report; /* to the process that waits for us; NULL in front */
 	struct library *library;
 	struct session *session; /* NULL for `serve` */
+	struct guard *guard;	 /* the same */
 	struct refresh *refresh;
 	struct control *control;
 	struct signals *signals;
@@ -141,6 +143,7 @@ static int open_session(struct daemon *d)
 	if (r < 0)
 		return fail_session(d, r);
 	d->session = session;
+	guard_arm(d->guard);
 	return 0;
 }
 
@@ -233,10 +236,22 @@ static int start_parts(struct daemon *d)
 	return r < 0 ? r : start_control(d);
 }
 
+/* First of all: it forks. */
+static int start_guard(struct daemon *d)
+{
+	int r = guard_start(d->opts->mountpoint, &d->guard);
+
+	if (r < 0)
+		out_fail(d->out, r, "cannot start the guard of the mount");
+	return r;
+}
+
 static int open_all(struct daemon *d)
 {
-	int r = open_library(d);
+	int r = d->opts->mountpoint ? start_guard(d) : 0;
 
+	if (r == 0)
+		r = open_library(d);
 	if (r == 0 && d->report)
 		r = open_log(d);
 	if (r == 0 && d->opts->mountpoint)
@@ -256,6 +271,7 @@ static void close_all(struct daemon *d)
 	d->session = NULL;
 	pthread_mutex_unlock(&d->lock);
 	session_close(session);
+	guard_end(d->guard);
 	library_close(d->library);
 	signals_stop(d->signals);
 	refresh_free(d->refresh);

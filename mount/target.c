@@ -1,7 +1,6 @@
 #include "mount/target.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,10 +15,15 @@
 #include "mount/frame.h"
 #include "mount/holder.h"
 #include "mount/library.h"
+#include "mount/process.h"
 #include "mount/terminal.h"
 #include "store/store.h"
 
-enum { WAIT_MS = 5000, RETRY_MS = 50 };
+enum {
+	WAIT_MS = 5000,
+	RETRY_MS = 50,
+	SEEN_OFTEN = 3, /* a daemon that is being killed answers once more, perhaps, but not three times */
+};
 
 struct target {
 	struct library *library; /* here; NULL: in a daemon */
@@ -45,21 +49,6 @@ static int read_holder(const char *dir, struct holder *ret_holder)
 	return holder_of_folder(dir, ret_holder);
 }
 
-static void name_of_process(pid_t pid, char ret_name[32])
-{
-	char path[64];
-	FILE *file;
-
-	ret_name[0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%ld/comm", (long)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	if (fgets(ret_name, 32, file))
-		ret_name[strcspn(ret_name, "\n")] = '\0';
-	fclose(file);
-}
-
 static void say_who(const char *dir, struct out *out)
 {
 	_cleanup_(holder_release) struct holder holder = HOLDER_INIT;
@@ -69,7 +58,12 @@ static void say_who(const char *dir, struct out *out)
 		out_error(out, "%s is in use by another process; try again", dir);
 		return;
 	}
-	name_of_process(holder.pid, name);
+	process_name(holder.pid, name);
+	if (process_look(holder.pid) == PROCESS_STUCK && holder.mountpoint[0] != '\0') {
+		out_error(out, "process %ld was killed but still hangs on its mount; as root, `umount -f %s` frees it",
+			  (long)holder.pid, holder.mountpoint);
+		return;
+	}
 	if (holder.mountpoint[0] != '\0')
 		out_error(out, "%s is mounted on %s by process %ld; `shelf unmount` that first", dir, holder.mountpoint,
 			  (long)holder.pid);
@@ -147,12 +141,23 @@ int target_open(const char *library_dir, struct out *out, struct target **ret_ta
 	return 0;
 }
 
+/* Whether a daemon has it that lives, and so will have it for long. The note may be older than the lock. */
+static bool has_daemon(const char *dir)
+{
+	_cleanup_(holder_release) struct holder holder = HOLDER_INIT;
+	_cleanup_(close_fd) int fd = -1;
+
+	if (read_holder(dir, &holder) < 0 || holder.socket[0] == '\0')
+		return false;
+	return process_look(holder.pid) == PROCESS_ALIVE && control_connect(holder.socket, &fd) != -ECONNREFUSED;
+}
+
 int target_lock(const char *library_dir, struct out *out, int *ret_lock_fd)
 {
 	uint64_t until = clock_monotonic_ms() + WAIT_MS;
+	int seen = 0;
 
 	for (;;) {
-		_cleanup_(holder_release) struct holder holder = HOLDER_INIT;
 		int r = holder_lock(library_dir, ret_lock_fd);
 
 		if (r == 0)
@@ -161,8 +166,8 @@ int target_lock(const char *library_dir, struct out *out, int *ret_lock_fd)
 			out_fail(out, r, "cannot lock the library %s", library_dir);
 			return r;
 		}
-		if ((read_holder(library_dir, &holder) == 0 && holder.socket[0] != '\0') ||
-		    clock_monotonic_ms() >= until) {
+		seen = has_daemon(library_dir) ? seen + 1 : 0;
+		if (seen == SEEN_OFTEN || clock_monotonic_ms() >= until) {
 			say_who(library_dir, out);
 			return -EBUSY;
 		}

@@ -72,6 +72,13 @@ static bool lengths_fit(const struct cpace_opts *opts)
 	       opts->sid_len <= CPACE_SID_MAX && opts->ad_len <= CPACE_AD_MAX;
 }
 
+static size_t copy(uint8_t *to, const void *from, size_t len)
+{
+	if (len > 0) /* `from` may be NULL then */
+		memcpy(to, from, len);
+	return len;
+}
+
 int inject_cpace(const struct cpace_opts *opts, const uint8_t scalar[CPACE_POINT_LEN], struct cpace **ret_cpace)
 {
 	_cleanup_(cpace_freep) struct cpace *c = NULL;
@@ -86,10 +93,8 @@ int inject_cpace(const struct cpace_opts *opts, const uint8_t scalar[CPACE_POINT
 	memset(c, 0, sizeof(*c));
 	c->role = opts->role;
 	memcpy(c->scalar, scalar, sizeof(c->scalar));
-	c->sid_len = opts->sid_len;
-	memcpy(c->sid, opts->sid, opts->sid_len);
-	c->ad_len = opts->ad_len;
-	memcpy(c->ad, opts->ad, opts->ad_len);
+	c->sid_len = copy(c->sid, opts->sid, opts->sid_len);
+	c->ad_len = copy(c->ad, opts->ad, opts->ad_len);
 	make_generator(opts, generator);
 	r = crypto_scalarmult_ristretto255(c->point, c->scalar, generator);
 	sodium_memzero(generator, sizeof(generator));

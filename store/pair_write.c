@@ -218,23 +218,63 @@ int pair_rename(struct txn *txn, int64_t id, const char *name, size_t len, int64
 	return r < 0 ? r : oplog_commit(txn, &set);
 }
 
-/* The kernel keeps the old link's inode under the new name, but the new link is another one. */
-static int tell_move(struct txn *txn, const struct known *from, int64_t collection, int64_t to, const char *name, size_t len)
+static int renumber(struct txn *txn, int64_t from, int64_t to)
 {
-	int r = txn_notice(txn, NOTICE_NAME, place_of_collection(from->collection), object(OBJECT_PAIR, from->id), from->name,
-			   from->name_len, true);
+	int r = 0;
+	sqlite3_stmt *stmt = db_stmt(txn_db(txn), STMT_PAIR_RENUMBER, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, from);
+	bind_int(stmt, 2, to);
+	return stmt_run(stmt);
+}
+
+/* A rename keeps the inode: the kernel goes on with the old link's number under the new name, and calls that come at once
+ * must find it. Row ids are this device's own, so the link takes its number along, and the tombstone that stays behind
+ * gets the other one. */
+static int exchange_ids(struct txn *txn, int64_t a, int64_t b)
+{
+	int r = renumber(txn, a, -1);
 
 	if (r == 0)
-		r = txn_notice(txn, NOTICE_NAME, place_of_collection(collection), object(OBJECT_PAIR, to), name, len, true);
-	return r < 0 ? r : txn_notice(txn, NOTICE_LISTING, place_of_collection(collection), 0, NULL, 0, true);
+		r = renumber(txn, b, a);
+	return r < 0 ? r : renumber(txn, -1, b);
+}
+
+/* What the kernel cannot know of its own rename: that a link of another name went with it, and that the target of the link
+ * may read differently from its new place. */
+static int tell_move(struct txn *txn, const struct known *moved, const struct known *merged, int64_t collection,
+		     const char *name, size_t len)
+{
+	uint64_t place = place_of_collection(collection), self = object(OBJECT_PAIR, moved->id);
+	int r = 0;
+
+	if (merged->live)
+		r = txn_notice(txn, NOTICE_NAME, place, self, merged->name, merged->name_len, true);
+	if (r == 0 && (moved->collection == COLLECTION_FAVORITES_ID || collection == COLLECTION_FAVORITES_ID))
+		r = txn_notice(txn, NOTICE_ATTR, place, self, name, len, true);
+	return r;
+}
+
+/* What the entry is in the collection that a link moves to: all zero when it never was there. */
+static int read_there(struct txn *txn, int64_t collection, const struct uuid *entry, struct known *ret_known)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct pair pair;
+	int r = pair_find(txn_db(txn), collection, entry, &pair, &rows);
+
+	if (r == 0)
+		*ret_known = known_from(&pair);
+	return r == -ENOENT ? 0 : r;
 }
 
 int pair_move(struct txn *txn, int64_t id, int64_t collection, const char *name, size_t len, int64_t replaced)
 {
 	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
-	struct known known;
+	struct known known, there = { 0 };
 	struct home from, to;
-	int64_t there = 0;
+	int64_t now = 0;
 	int r = text_is_filename(name, len) ? read_live(txn, id, &known) : -EINVAL;
 
 	if (r == 0 && known.collection == collection)
@@ -245,21 +285,21 @@ int pair_move(struct txn *txn, int64_t id, int64_t collection, const char *name,
 		r = read_home(txn, collection, &to);
 	if (r == 0 && !to.shown)
 		r = -ENOENT;
-	if (r == 0 && (r = is_in(txn, collection, &known.entry, &there)) >= 0) {
-		if (r == 1)
-			r = put_renamed(&set, &to, &known.entry, name, len);
-		else
-			r = put_added(&set, &to, &known.entry, name, len, known.has_content ? known.content : NULL);
-	}
 	if (r == 0)
-		r = put_replaced(txn, &set, replaced, id, there);
+		r = read_there(txn, collection, &known.entry, &there);
+	if (r == 0 && there.live)
+		r = put_renamed(&set, &to, &known.entry, name, len);
+	else if (r == 0)
+		r = put_added(&set, &to, &known.entry, name, len, known.has_content ? known.content : NULL);
+	if (r == 0)
+		r = put_replaced(txn, &set, replaced, id, there.id);
 	if (r == 0)
 		r = put_removed(&set, &from, &known.entry);
 	if (r == 0)
 		r = oplog_commit(txn, &set);
-	if (r == 0 && (r = is_in(txn, collection, &known.entry, &there)) >= 0)
-		r = tell_move(txn, &known, collection, there, name, len);
-	return r;
+	if (r == 0 && (r = is_in(txn, collection, &known.entry, &now)) >= 0)
+		r = exchange_ids(txn, id, now);
+	return r < 0 ? r : tell_move(txn, &known, &there, collection, name, len);
 }
 
 /* --- several --- */

@@ -426,6 +426,7 @@ static void listed_release(struct listed *l)
 static void assert_attr_equal(const struct fs_attr *a, const struct fs_attr *b)
 {
 	assert_int_equal(a->ino, b->ino);
+	assert_int_equal(a->generation, b->generation);
 	assert_int_equal(a->mode, b->mode);
 	assert_int_equal(a->nlink, b->nlink);
 	assert_int_equal(a->size, b->size);

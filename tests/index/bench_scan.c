@@ -26,7 +26,7 @@ static void hear(void *arg, const char *level, const char *text)
 
 int main(int argc, char **argv)
 {
-	struct index_opts opts = { .say = hear };
+	struct index_opts opts = {.say = hear};
 	struct index_progress total;
 	struct library l;
 	struct index *index;
@@ -50,8 +50,11 @@ int main(int argc, char **argv)
 		t0 = clock_monotonic_ms();
 		r = index_rescan(index, location, NULL, NULL, &total);
 		getrusage(RUSAGE_SELF, &usage);
-		printf("scan %d: %d, %llu entries, %llu changed, %llu ms, user %ld.%02ld sys %ld.%02ld rss %ld\n", i, r, (unsigned long long)total.entries,
-		       (unsigned long long)total.changed, (unsigned long long)(clock_monotonic_ms() - t0), usage.ru_utime.tv_sec, usage.ru_utime.tv_usec / 10000, usage.ru_stime.tv_sec, usage.ru_stime.tv_usec / 10000, usage.ru_maxrss);
+		printf("scan %d: %d, %llu entries, %llu changed, %llu ms, user %ld.%02ld sys %ld.%02ld rss %ld\n", i, r,
+		       (unsigned long long)total.entries, (unsigned long long)total.changed,
+		       (unsigned long long)(clock_monotonic_ms() - t0), usage.ru_utime.tv_sec,
+		       usage.ru_utime.tv_usec / 10000, usage.ru_stime.tv_sec, usage.ru_stime.tv_usec / 10000,
+		       usage.ru_maxrss);
 	}
 	if (opts.hash) {
 		t0 = clock_monotonic_ms();

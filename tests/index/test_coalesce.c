@@ -200,7 +200,7 @@ static void tries_are_counted(void **state)
 	assert_int_equal(take(1149), 0);
 	assert_int_equal(take(1150), 1);
 	assert_int_equal(batch.places[0].tries, 1);
-	place = (struct coalesce_place){ .dir = 9, .deep = true, .tries = 4 };
+	place = (struct coalesce_place){.dir = 9, .deep = true, .tries = 4};
 	assert_int_equal(coalesce_again(c, 1200, 10, &place), 0);
 	assert_int_equal(take(1210), 1);
 	assert_null(batch.places[0].name);
@@ -228,20 +228,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(gives_out_when_quiet),
-		TEST(waits_no_longer_than_the_maximum),
-		TEST(one_name_is_given_once),
-		TEST(half_a_move_waits_for_the_other),
-		TEST(both_halves_go_together),
-		TEST(what_was_moved_comes_first),
-		TEST(a_name_that_came_back_does_not_wait),
-		TEST(writing_is_given_at_a_rate),
-		TEST(writing_does_not_delay_others),
-		TEST(a_rename_of_a_written_file_does_not_wait),
-		TEST(many_names_become_the_directory),
-		TEST(deep_stays_deep),
-		TEST(tries_are_counted),
-		TEST(memory_is_bounded),
+	    TEST(gives_out_when_quiet),
+	    TEST(waits_no_longer_than_the_maximum),
+	    TEST(one_name_is_given_once),
+	    TEST(half_a_move_waits_for_the_other),
+	    TEST(both_halves_go_together),
+	    TEST(what_was_moved_comes_first),
+	    TEST(a_name_that_came_back_does_not_wait),
+	    TEST(writing_is_given_at_a_rate),
+	    TEST(writing_does_not_delay_others),
+	    TEST(a_rename_of_a_written_file_does_not_wait),
+	    TEST(many_names_become_the_directory),
+	    TEST(deep_stays_deep),
+	    TEST(tries_are_counted),
+	    TEST(memory_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,8 @@ static void expect(const uint8_t *bytes, uint64_t size, uint8_t ret_id[HASH128_L
 
 static void sizes_around_the_limit(void **state)
 {
-	static const size_t sizes[] = { 1, 2, 65535, 65536, 65537, 262143, 262144, 262145, 262159, 262160, 1000003, 3 << 20 };
+	static const size_t sizes[] = {1,      2,      65535,  65536,  65537,	262143,
+				       262144, 262145, 262159, 262160, 1000003, 3 << 20};
 	_cleanup_(free_ptr) uint8_t *bytes = malloc(3 << 20);
 
 	assert_non_null(bytes);
@@ -71,8 +72,7 @@ static void sizes_around_the_limit(void **state)
 static void a_known_id(void **state)
 {
 	static const uint8_t expected[HASH128_LEN] = {
-		0x5e, 0x1b, 0x88, 0x71, 0x0f, 0xc0, 0xf2, 0xd2,
-		0x9c, 0x8d, 0x97, 0x61, 0xef, 0x7c, 0x09, 0xaa,
+	    0x5e, 0x1b, 0x88, 0x71, 0x0f, 0xc0, 0xf2, 0xd2, 0x9c, 0x8d, 0x97, 0x61, 0xef, 0x7c, 0x09, 0xaa,
 	};
 	_cleanup_(close_fd) int fd = file_of((const uint8_t *)"shelf\n", 6);
 	uint8_t id[HASH128_LEN];
@@ -112,11 +112,11 @@ static void stops_when_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes_around_the_limit),
-		cmocka_unit_test(a_known_id),
-		cmocka_unit_test(a_huge_sparse_file_is_quick),
-		cmocka_unit_test(a_file_that_shrank_is_stale),
-		cmocka_unit_test(stops_when_told),
+	    cmocka_unit_test(sizes_around_the_limit),
+	    cmocka_unit_test(a_known_id),
+	    cmocka_unit_test(a_huge_sparse_file_is_quick),
+	    cmocka_unit_test(a_file_that_shrank_is_stale),
+	    cmocka_unit_test(stops_when_told),
 	};
 
 	if (base_init() < 0)

@@ -30,7 +30,7 @@ static void keeps_what_was_put(void **state)
 static void agrees_with_an_array(void **state)
 {
 	_cleanup_(release) struct idmap map = IDMAP_INIT;
-	uint64_t values[512] = { 0 };
+	uint64_t values[512] = {0};
 	size_t count = 0;
 
 	for (unsigned i = 0; i < 200000; i++) {
@@ -71,9 +71,9 @@ static void steps_through_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keeps_what_was_put),
-		cmocka_unit_test(agrees_with_an_array),
-		cmocka_unit_test(steps_through_all),
+	    cmocka_unit_test(keeps_what_was_put),
+	    cmocka_unit_test(agrees_with_an_array),
+	    cmocka_unit_test(steps_through_all),
 	};
 
 	if (base_init() < 0)

@@ -53,7 +53,9 @@ static void comments_blanks_and_escapes(void **state)
 	assert_true(drops("a\\  ", "a "));
 	assert_true(drops("a b", "a b"));
 	assert_true(drops("a\r\nb\r\n", "b"));
-	assert_true(drops("\xef\xbb\xbf" "a", "a"));
+	assert_true(drops("\xef\xbb\xbf"
+			  "a",
+			  "a"));
 	assert_true(drops("a\\*", "a*"));
 	assert_false(drops("a\\*", "ab"));
 	assert_false(drops("a\\", "a\\"));
@@ -267,7 +269,7 @@ static void agrees_with_git(void **state)
 {
 	static const char alphabet[] = "aab**?//![]-\\";
 	_cleanup_(free_ptr) char *init = NULL, *command = NULL, *ignore_path = NULL, *list = NULL;
-	struct paths paths = { .count = 0 };
+	struct paths paths = {.count = 0};
 	struct scratch s;
 	unsigned matched = 0;
 
@@ -282,9 +284,10 @@ static void agrees_with_git(void **state)
 	list = scratch_path(&s, ".git/paths");
 	write_lines(list, paths.text, paths.count);
 	ignore_path = scratch_path(&s, ".gitignore");
-	assert_true(asprintf(&command, "cd '%s' && git check-ignore --no-index -v -n --stdin < .git/paths", s.path) > 0);
+	assert_true(asprintf(&command, "cd '%s' && git check-ignore --no-index -v -n --stdin < .git/paths", s.path) >
+		    0);
 	for (unsigned i = 0; i < 300; i++) {
-		char pattern[1][8] = { "" };
+		char pattern[1][8] = {""};
 
 		for (unsigned len = 1 + random_below(6), at = 0; at < len; at++)
 			pattern[0][at] = alphabet[random_below(sizeof(alphabet) - 1)];
@@ -301,16 +304,11 @@ static void agrees_with_git(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_match_at_any_depth),
-		cmocka_unit_test(comments_blanks_and_escapes),
-		cmocka_unit_test(directories_only),
-		cmocka_unit_test(paths_are_anchored),
-		cmocka_unit_test(two_stars_span_folders),
-		cmocka_unit_test(sets),
-		cmocka_unit_test(the_last_one_decides),
-		cmocka_unit_test(stars_are_not_exponential),
-		cmocka_unit_test(deeper_lists_go_first),
-		cmocka_unit_test(agrees_with_git),
+	    cmocka_unit_test(names_match_at_any_depth), cmocka_unit_test(comments_blanks_and_escapes),
+	    cmocka_unit_test(directories_only),		cmocka_unit_test(paths_are_anchored),
+	    cmocka_unit_test(two_stars_span_folders),	cmocka_unit_test(sets),
+	    cmocka_unit_test(the_last_one_decides),	cmocka_unit_test(stars_are_not_exponential),
+	    cmocka_unit_test(deeper_lists_go_first),	cmocka_unit_test(agrees_with_git),
 	};
 
 	if (base_init() < 0)

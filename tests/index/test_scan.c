@@ -56,9 +56,10 @@ static void make_file_at(int dir, const char *name)
 static void make_odd_names(int dir)
 {
 	static const char *const names[] = {
-		" ",	     "a b",   "new\nline", "tab\t",  "'quote'", "\"double\"", "$(x)", "`x`",  "back\\slash", "-rf",
-		"--version", ".dot",  "...",	   "*",	     "?",	"[a]",	      "~",    "a~",   "#hash",	     "!bang",
-		"\x01\x7f",  "\xff",  "\xc3\x28",  "\xf0\x9f\x93\xb7", "\xc3\xa9", "e\xcc\x81", "CON", "a:b", "a|b", "%s%n",
+	    " ",	   "a b",	"new\nline", "tab\t", "'quote'",  "\"double\"", "$(x)",	    "`x`",
+	    "back\\slash", "-rf",	"--version", ".dot",  "...",	  "*",		"?",	    "[a]",
+	    "~",	   "a~",	"#hash",     "!bang", "\x01\x7f", "\xff",	"\xc3\x28", "\xf0\x9f\x93\xb7",
+	    "\xc3\xa9",	   "e\xcc\x81", "CON",	     "a:b",   "a|b",	  "%s%n",
 	};
 	char longest[256];
 
@@ -107,7 +108,7 @@ static void make_deep(int root)
 
 static void make_special(int root)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	_cleanup_(free_ptr) char *path = world_path(&w, "socket");
 	_cleanup_(close_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -164,7 +165,7 @@ static int count_calls(void *arg, const struct index_progress *progress)
 
 static int hold_gate(struct txn *txn, void *arg)
 {
-	struct timespec half = { .tv_nsec = 500000000 };
+	struct timespec half = {.tv_nsec = 500000000};
 
 	atomic_store((atomic_bool *)arg, true);
 	nanosleep(&half, NULL);
@@ -426,8 +427,9 @@ static bool is_there(const char *path)
 
 static void ignored_things_have_no_rows(void **state)
 {
-	world_run(&w, "mkdir -p .git/x node_modules a/b a/keep && touch .git/x/y a/z.part a/b/one a/b/two a/b/keep.one a/c "
-		      "Thumbs.db a/keep/one");
+	world_run(&w,
+		  "mkdir -p .git/x node_modules a/b a/keep && touch .git/x/y a/z.part a/b/one a/b/two a/b/keep.one a/c "
+		  "Thumbs.db a/keep/one");
 	world_write(&w, "a/.shelfignore", "*one\n!keep.one\n/keep/\n");
 	world_start(&w, false, false);
 	world_rescan(&w);
@@ -473,12 +475,13 @@ static void an_unreadable_folder_keeps_its_rows(void **state)
 	world_run(&w, "chmod 700 d");
 }
 
-/* The same as root, on a folder that nobody may look into: below /proc there is none, so a directory loses its place. */
+/* The same as root, on a folder that nobody may look into: below /proc there is none, so a directory loses its place.
+ */
 static void forbidden_folders_are_listed_and_not_entered(void **state)
 {
-	const char *forbidden[] = { NULL, NULL };
+	const char *forbidden[] = {NULL, NULL};
 	_cleanup_(free_ptr) char *inside = world_path(&w, "sub/secret");
-	struct index_opts opts = { .forbidden = forbidden };
+	struct index_opts opts = {.forbidden = forbidden};
 	struct index_progress total;
 
 	world_run(&w, "mkdir -p sub/secret/deep && touch sub/secret/f sub/g");
@@ -552,27 +555,27 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(an_odd_tree),
-		TEST(a_scan_can_be_given_up_and_goes_on),
-		TEST(unknown_locations_are_refused),
-		TEST(renames_while_nobody_looks),
-		TEST(moves_in_every_direction),
-		TEST(parent_and_child_change_places),
-		TEST(directories_that_swap_names),
-		TEST(saved_by_rename),
-		TEST(the_name_keeps_its_row_beside_a_backup),
-		TEST(renamed_over_another_that_was_tagged),
-		TEST(a_directory_renamed_over_an_empty_one),
-		TEST(hard_links_keep_theirs),
-		TEST(another_kind_of_thing),
-		TEST(revived_after_it_was_gone),
-		TEST(a_reused_inode_is_not_known_again),
-		TEST(ignored_things_have_no_rows),
-		TEST(an_unreadable_folder_keeps_its_rows),
-		TEST(forbidden_folders_are_listed_and_not_entered),
-		TEST(the_root_is_gone_or_another),
-		TEST(contents_are_known_after_hashing),
-		TEST(hashing_resumes),
+	    TEST(an_odd_tree),
+	    TEST(a_scan_can_be_given_up_and_goes_on),
+	    TEST(unknown_locations_are_refused),
+	    TEST(renames_while_nobody_looks),
+	    TEST(moves_in_every_direction),
+	    TEST(parent_and_child_change_places),
+	    TEST(directories_that_swap_names),
+	    TEST(saved_by_rename),
+	    TEST(the_name_keeps_its_row_beside_a_backup),
+	    TEST(renamed_over_another_that_was_tagged),
+	    TEST(a_directory_renamed_over_an_empty_one),
+	    TEST(hard_links_keep_theirs),
+	    TEST(another_kind_of_thing),
+	    TEST(revived_after_it_was_gone),
+	    TEST(a_reused_inode_is_not_known_again),
+	    TEST(ignored_things_have_no_rows),
+	    TEST(an_unreadable_folder_keeps_its_rows),
+	    TEST(forbidden_folders_are_listed_and_not_entered),
+	    TEST(the_root_is_gone_or_another),
+	    TEST(contents_are_known_after_hashing),
+	    TEST(hashing_resumes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

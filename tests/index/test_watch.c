@@ -85,7 +85,7 @@ static void changes_show_soon(void **state)
 		snprintf(name, sizeof(name), "d/%u", i);
 		world_write(&w, name, "x");
 		while (world_id(&w, name) == 0 && clock_monotonic_ms() < from + WORLD_WAIT_MS)
-			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 		took = clock_monotonic_ms() - from;
 		slowest = took > slowest ? took : slowest;
 	}
@@ -162,14 +162,14 @@ static void saves(const char *save)
 static void editors_keep_the_file(void **state)
 {
 	begin("true");
-	saves("echo new > tmp && mv tmp f");                          /* most: write beside, rename over */
+	saves("echo new > tmp && mv tmp f"); /* most: write beside, rename over */
 	saves("echo new > tmp && sync tmp && mv tmp f");
-	saves("mv f f~ && echo new > f && rm f~");                    /* vim, backupcopy=no */
-	saves("mv f f~ && echo new > f");                             /* ... that keeps its backup; emacs */
-	saves("cp f f~ && echo new > f");                             /* vim, backupcopy=yes */
-	saves("ln f f~ && echo new > tmp && mv tmp f && rm f~");      /* gedit */
-	saves("echo new > tmp && rm f && mv tmp f");                  /* careful ones */
-	saves("rm f && echo new > f");                                /* careless ones */
+	saves("mv f f~ && echo new > f && rm f~");		 /* vim, backupcopy=no */
+	saves("mv f f~ && echo new > f");			 /* ... that keeps its backup; emacs */
+	saves("cp f f~ && echo new > f");			 /* vim, backupcopy=yes */
+	saves("ln f f~ && echo new > tmp && mv tmp f && rm f~"); /* gedit */
+	saves("echo new > tmp && rm f && mv tmp f");		 /* careful ones */
+	saves("rm f && echo new > f");				 /* careless ones */
 	saves("echo 1 > .f.swp && echo new >> f && rm .f.swp");
 	saves("sed -i s/old/new/ f");
 	saves("mv f f.bak && cp f.bak f && echo new >> f && rm f.bak");
@@ -284,10 +284,10 @@ struct churn {
 static void churn_once(unsigned *seed)
 {
 	static const char *const formats[] = {
-		"touch %s/%u",	      "echo %u > %s/%u",     "rm -rf %s/%u",   "mv %s/%u %s/%u", "mkdir -p %s/%u",
-		"ln %s/%u %s/%u",     "ln -sf x %s/%u",	     "mv -T %s/%u %s/%u",
+	    "touch %s/%u",    "echo %u > %s/%u", "rm -rf %s/%u",   "mv %s/%u %s/%u",
+	    "mkdir -p %s/%u", "ln %s/%u %s/%u",	 "ln -sf x %s/%u", "mv -T %s/%u %s/%u",
 	};
-	static const char *const dirs[] = { ".", "a", "b", "a/1", "b/2", "a/1/3" };
+	static const char *const dirs[] = {".", "a", "b", "a/1", "b/2", "a/1/3"};
 	char command[256];
 	const char *d1 = dirs[(unsigned)rand_r(seed) % 6], *d2 = dirs[(unsigned)rand_r(seed) % 6];
 	unsigned n1 = (unsigned)rand_r(seed) % 6, n2 = (unsigned)rand_r(seed) % 6;
@@ -301,14 +301,22 @@ static void churn_once(unsigned *seed)
 	case 3:
 	case 5:
 	case 7:
-		snprintf(command, sizeof(command), what == 3 ? "mv %s/%u %s/%u" : what == 5 ? "ln %s/%u %s/%u" : "mv -T %s/%u %s/%u",
+		snprintf(command, sizeof(command),
+			 what == 3   ? "mv %s/%u %s/%u"
+			 : what == 5 ? "ln %s/%u %s/%u"
+				     : "mv -T %s/%u %s/%u",
 			 d1, n1, d2, n2);
 		break;
 	default:
-		snprintf(command, sizeof(command), what == 0 ? "touch %s/%u" : what == 2 ? "rm -rf %s/%u" : what == 4 ? "mkdir -p %s/%u" : "ln -sfT x %s/%u",
+		snprintf(command, sizeof(command),
+			 what == 0   ? "touch %s/%u"
+			 : what == 2 ? "rm -rf %s/%u"
+			 : what == 4 ? "mkdir -p %s/%u"
+				     : "ln -sfT x %s/%u",
 			 d1, n1);
 	}
-	assert_true(asprintf(&line, "cd '%s' && mkdir -p a/1/3 b/2 2>/dev/null; %s 2>/dev/null </dev/null", w.root, command) > 0);
+	assert_true(asprintf(&line, "cd '%s' && mkdir -p a/1/3 b/2 2>/dev/null; %s 2>/dev/null </dev/null", w.root,
+			     command) > 0);
 	(void)!system(line);
 }
 
@@ -356,7 +364,7 @@ static void *swap_all_the_time(void *arg)
 
 static void a_hostile_swap_never_leads_outside(void **state)
 {
-	struct churn churn = { .stop = false };
+	struct churn churn = {.stop = false};
 	pthread_t thread;
 
 	begin("mkdir -p d/e ../outside/e && touch d/e/f ../outside/secret ../outside/e/secret");
@@ -423,7 +431,8 @@ static void other_filesystems_are_not_entered(void **state)
 		print_message("skipped: mount(2) is not allowed here\n");
 		skip();
 	}
-	world_run(&w, "mkdir m && mount -t tmpfs none m && touch m/inside && mkdir d && mount --bind d d && touch d/below");
+	world_run(&w,
+		  "mkdir m && mount -t tmpfs none m && touch m/inside && mkdir d && mount --bind d d && touch d/below");
 	world_start(&w, true, false);
 	world_settle(&w);
 	assert_true(world_id(&w, "m") != 0);
@@ -471,7 +480,7 @@ static int hold_gate(struct txn *txn, void *arg)
 
 	atomic_store(&held->held, true);
 	while (!atomic_load(&held->release))
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	return 0;
 }
 
@@ -498,7 +507,7 @@ static unsigned queue_limit(void)
 static void an_overflow_loses_nothing(void **state)
 {
 	_cleanup_(close_fd) int dir = -1;
-	struct held held = { .held = false };
+	struct held held = {.held = false};
 	pthread_t thread;
 	char name[64];
 
@@ -509,9 +518,9 @@ static void an_overflow_loses_nothing(void **state)
 	begin("mkdir d e && touch e/victim");
 	assert_int_equal(pthread_create(&thread, NULL, hold_gate_on_thread, &held), 0);
 	while (!atomic_load(&held.held))
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	world_write(&w, "first", "makes the index thread want to write");
-	nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL); /* it does by now, or sees the rest as it comes */
+	nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* it does by now, or sees the rest as it comes */
 	dir = open(w.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (unsigned i = 0; i < queue_limit() / 2 + 1000; i++) {
 		snprintf(name, sizeof(name), "d/%u", i);
@@ -529,13 +538,14 @@ static void an_overflow_loses_nothing(void **state)
 /* The library is on a filesystem of its own that becomes full: nothing is lost, and it goes on when there is room. */
 static void a_full_disk_is_survived(void **state)
 {
-	_cleanup_(free_ptr) char *small = NULL, *old = getenv("TMPDIR") ? strdup(getenv("TMPDIR")) : NULL;
+	_cleanup_(free_ptr) char *small = NULL, *old = NULL;
 	struct world on_small;
 
 	if (!world_may_mount(&w)) {
 		print_message("skipped: mount(2) is not allowed here\n");
 		skip();
 	}
+	old = getenv("TMPDIR") ? strdup(getenv("TMPDIR")) : NULL;
 	small = scratch_path(&w.library.scratch, "small");
 	world_run(&w, "mkdir ../small && mount -t tmpfs -o size=6m none ../small");
 	setenv("TMPDIR", small, 1);
@@ -653,7 +663,7 @@ static void a_file_being_written_is_followed(void **state)
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	for (unsigned i = 0; i < 300; i++) {
 		assert_int_equal(write(fd, "0123456789", 10), 10);
-		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 	}
 	settle_equal();
 	assert_false(world_has_content(&w, "log")); /* it is open still */
@@ -669,7 +679,7 @@ static void stopping_is_quick(void **state)
 
 	world_run(&w, "mkdir -p $(seq 300) && for i in $(seq 300); do (cd $i && seq 100 | xargs touch); done");
 	world_start(&w, true, true);
-	nanosleep(&(struct timespec){ .tv_nsec = 30000000 }, NULL); /* anywhere in the scan */
+	nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* anywhere in the scan */
 	from = clock_monotonic_ms();
 	world_stop(&w);
 	print_message("stopped in %llu ms\n", (unsigned long long)(clock_monotonic_ms() - from));
@@ -682,30 +692,30 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_limit_of_watches), /* first: it forks, so no thread may be there */
-		TEST(made_changed_renamed_deleted),
-		TEST(changes_show_soon),
-		TEST(a_renamed_folder_keeps_what_is_below),
-		TEST(moved_out_and_in_again),
-		TEST(editors_keep_the_file),
-		TEST(a_slow_save_keeps_the_file),
-		TEST(a_tagged_file_over_another),
-		TEST(hard_links_follow_their_file),
-		TEST(ignore_files_count_at_once),
-		TEST(many_names_at_once),
-		TEST(random_changes_end_equal),
-		TEST(symlinks_are_not_followed),
-		TEST(a_hostile_swap_never_leads_outside),
-		TEST(the_root_goes_and_comes_back),
-		TEST(another_folder_in_its_place),
-		TEST(other_filesystems_are_not_entered),
-		TEST(an_unmounted_root_is_offline),
-		TEST(an_overflow_loses_nothing),
-		TEST(a_full_disk_is_survived),
-		TEST(locations_come_and_go),
-		TEST(a_refresh_looks_at_the_file),
-		TEST(a_file_being_written_is_followed),
-		TEST(stopping_is_quick),
+	    cmocka_unit_test(the_limit_of_watches), /* first: it forks, so no thread may be there */
+	    TEST(made_changed_renamed_deleted),
+	    TEST(changes_show_soon),
+	    TEST(a_renamed_folder_keeps_what_is_below),
+	    TEST(moved_out_and_in_again),
+	    TEST(editors_keep_the_file),
+	    TEST(a_slow_save_keeps_the_file),
+	    TEST(a_tagged_file_over_another),
+	    TEST(hard_links_follow_their_file),
+	    TEST(ignore_files_count_at_once),
+	    TEST(many_names_at_once),
+	    TEST(random_changes_end_equal),
+	    TEST(symlinks_are_not_followed),
+	    TEST(a_hostile_swap_never_leads_outside),
+	    TEST(the_root_goes_and_comes_back),
+	    TEST(another_folder_in_its_place),
+	    TEST(other_filesystems_are_not_entered),
+	    TEST(an_unmounted_root_is_offline),
+	    TEST(an_overflow_loses_nothing),
+	    TEST(a_full_disk_is_survived),
+	    TEST(locations_come_and_go),
+	    TEST(a_refresh_looks_at_the_file),
+	    TEST(a_file_being_written_is_followed),
+	    TEST(stopping_is_quick),
 	};
 
 	cmocka_set_test_filter(getenv("TEST_FILTER"));

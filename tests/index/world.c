@@ -46,7 +46,7 @@ static int add_location(struct txn *txn, void *arg)
 
 void world_init(struct world *w)
 {
-	*w = (struct world){ .said = BUF_INIT };
+	*w = (struct world){.said = BUF_INIT};
 	pthread_mutex_init(&w->lock, NULL);
 	library_init(&w->library);
 	w->root = scratch_path(&w->library.scratch, "tree");
@@ -65,8 +65,8 @@ void world_release(struct world *w)
 
 void world_start(struct world *w, bool watch, bool hash)
 {
-	const char *const forbidden[] = { w->library.dir, NULL };
-	struct index_opts opts = { .watch = watch, .hash = hash, .forbidden = forbidden, .say = hear, .arg = w };
+	const char *const forbidden[] = {w->library.dir, NULL};
+	struct index_opts opts = {.watch = watch, .hash = hash, .forbidden = forbidden, .say = hear, .arg = w};
 
 	assert_int_equal(index_start(w->library.store, &opts, &w->index), 0);
 }
@@ -148,10 +148,11 @@ bool world_may_mount(const struct world *w)
 {
 	_cleanup_(free_ptr) char *line = NULL;
 
-	assert_true(asprintf(&line,
-			     "cd '%s' && mkdir try && mount -t tmpfs none try 2>/dev/null && umount try && rmdir try || "
-			     "(rmdir try; false)",
-			     w->library.scratch.path) > 0);
+	assert_true(
+	    asprintf(&line,
+		     "cd '%s' && mkdir try && mount -t tmpfs none try 2>/dev/null && umount try && rmdir try || "
+		     "(rmdir try; false)",
+		     w->library.scratch.path) > 0);
 	return system(line) == 0;
 }
 
@@ -230,7 +231,7 @@ void world_await_said(struct world *w, const char *text)
 	while (!world_said(w, text)) {
 		if (clock_monotonic_ms() > end)
 			fail_msg("never said: %s; said:\n%s", text, w->said.data ? (char *)w->said.data : "nothing");
-		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 	}
 }
 
@@ -252,7 +253,7 @@ static size_t compare_dir(struct world *w, int fd, int64_t dir);
 
 static void compare_name(struct world *w, int fd, int64_t dir, const char *name)
 {
-	struct entry entry = { 0 };
+	struct entry entry = {0};
 	struct stat st;
 
 	assert_int_equal(fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW), 0);
@@ -263,9 +264,9 @@ static void compare_name(struct world *w, int fd, int64_t dir, const char *name)
 	if (entry.size != (uint64_t)st.st_size)
 		complain("has another size", name, &entry);
 	if (entry.mtime_ns != nanoseconds(&st.st_mtim))
-		complain(S_ISDIR(st.st_mode)     ? "a folder, has another time"
-			 : st.st_nlink > 1       ? "a link, has another time"
-						 : "has another time",
+		complain(S_ISDIR(st.st_mode) ? "a folder, has another time"
+			 : st.st_nlink > 1   ? "a link, has another time"
+					     : "has another time",
 			 name, &entry);
 	if (entry.ino != st.st_ino)
 		complain("has another inode", name, &entry);

@@ -16,12 +16,12 @@ struct world {
 	struct library library;
 	char *root; /* of the location */
 	int64_t location;
-	struct index *index; /* NULL: not running */
+	struct index *index;  /* NULL: not running */
 	pthread_mutex_t lock; /* guards said */
-	struct buf said; /* all lines, NUL-terminated */
+	struct buf said;      /* all lines, NUL-terminated */
 };
 
-void world_init(struct world *w);    /* an empty location; nothing runs */
+void world_init(struct world *w); /* an empty location; nothing runs */
 void world_release(struct world *w);
 
 void world_start(struct world *w, bool watch, bool hash);
@@ -30,7 +30,7 @@ void world_settle(struct world *w);
 void world_settle_hashed(struct world *w);
 struct index_progress world_rescan(struct world *w);
 
-char *world_path(const struct world *w, const char *path); /* absolute, on the heap */
+char *world_path(const struct world *w, const char *path);		     /* absolute, on the heap */
 void world_write(const struct world *w, const char *path, const char *text); /* made or written anew */
 void world_mkdir(const struct world *w, const char *path);
 void world_rename(const struct world *w, const char *from, const char *to);

@@ -321,9 +321,12 @@ static void test_pair_move_is_one_record(void **state)
 	assert_int_equal(log_position(l), before + 1);
 	assert_string_equal(links(l, a), "");
 	assert_string_equal(links(l, b), "taken");
+	/* With the number that it had: the kernel goes on using it. */
+	assert_int_equal(target_of(l, x), file);
 	/* The entry is there already: one link remains, with the new name. */
 	assert_int_equal(library_pair(l, a, file, "again", &x), 0);
 	assert_int_equal(CALL(l, do_pair_move, .id = x, .other = b, .name = "new", .replaced = 0), 0);
+	assert_int_equal(target_of(l, x), file);
 	assert_string_equal(links(l, b), "new");
 	assert_string_equal(links(l, a), "");
 	/* To favorites as well. */
