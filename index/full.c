@@ -141,14 +141,24 @@ static void say_unwatched(struct index *index, struct site *site)
 	if (unwatched > 0 && !site->told_unwatched)
 		engine_say(index, "warning",
 			   "%s: %llu folders cannot be watched, as the limit of inotify watches is reached (%llu are "
-			   "needed); they "
-			   "are compared every %d minutes instead. To see changes at once, run: sudo sysctl "
-			   "fs.inotify.max_user_watches=%llu",
+			   "needed); they are compared every %d minutes instead. To see changes at once, run: sudo "
+			   "sysctl fs.inotify.max_user_watches=%llu",
 			   site->name, (unsigned long long)unwatched,
 			   (unsigned long long)(atomic_load(&index->watch_total) + unwatched),
 			   ENGINE_UNWATCHED_MS / 60000,
 			   (unsigned long long)limit_for(atomic_load(&index->watch_total) + unwatched));
 	site->told_unwatched = unwatched > 0;
+}
+
+static void say_remote(struct index *index, struct site *site)
+{
+	if (site->remote && !site->told_remote)
+		engine_say(
+		    index, "info",
+		    "%s is on a network or FUSE filesystem: what others change there is seen within %d minutes, or at "
+		    "once after `shelf location rescan`.",
+		    site->name, ENGINE_UNWATCHED_MS / 60000);
+	site->told_remote = true;
 }
 
 /* --- beginning and end --- */
@@ -194,7 +204,7 @@ static void tell_state(struct index *index)
 
 	for (struct site *site = index->sites; site; site = site->next) {
 		scanning |= site->full;
-		limited |= site->next_full_ms != 0;
+		limited |= site->limited;
 	}
 	atomic_store(&index->watch_limited, limited);
 	atomic_store(&index->scanning, scanning);
@@ -205,12 +215,14 @@ static void tell_state(struct index *index)
 /* Whether not all is watched: then it is compared now and then. */
 static void check_limit(struct index *index, struct site *site)
 {
-	bool limited = index->watches && (!site->watch || atomic_load(&site->tally.unwatched) > 0);
-
-	if (site->full || site->offline || site->unscanned || !limited || site->next_full_ms != 0)
+	if (!index->watches || site->full || site->offline || site->unscanned || site->next_full_ms != 0)
+		return;
+	site->limited = !site->watch || atomic_load(&site->tally.unwatched) > 0;
+	if (!site->limited && !site->remote)
 		return;
 	site->next_full_ms = clock_monotonic_ms() + ENGINE_UNWATCHED_MS;
 	say_unwatched(index, site);
+	say_remote(index, site);
 	tell_state(index);
 }
 
@@ -328,8 +340,10 @@ static void finish_full(struct index *index, struct site *site)
 static void check(struct index *index, struct site *site)
 {
 	check_limit(index, site);
-	if (site->next_full_ms != 0 && clock_monotonic_ms() >= site->next_full_ms)
+	if (site->next_full_ms != 0 && clock_monotonic_ms() >= site->next_full_ms) {
+		site->next_full_ms = 0;
 		site->want_full = site->wanted_here = true;
+	}
 	if (site->full && !site->full_here && !is_awaited(index, site->id))
 		atomic_store(&site->abort, true);
 	if (site->full && atomic_load(&site->abort)) {

@@ -44,7 +44,10 @@ static void meet(struct seen *seen, const struct entry *row)
 		return;
 	}
 	seen->step = is_same_attr(&attr, &seen->attr) ? STEP_NONE : STEP_UPDATE;
-	if (S_ISDIR(row->mode) && row->ino != seen->attr.ino)
+	if (!S_ISDIR(row->mode))
+		return;
+	/* Another directory, or one that could not be read, or not by its owner: what is in it is not known. */
+	if (row->ino != seen->attr.ino || (row->mode != seen->attr.mode && (row->mode & 0500) != 0500))
 		seen->flags |= SEEN_ENTER;
 }
 

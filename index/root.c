@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,22 @@ int root_identify(int fd, struct location_identity *ret_identity)
 	memcpy(&fsid, &fs.f_fsid, sizeof(fs.f_fsid) < sizeof(fsid) ? sizeof(fs.f_fsid) : sizeof(fsid));
 	*ret_identity = (struct location_identity){.fsid = fsid, .ino = st.attr.ino, .btime_ns = st.attr.btime_ns};
 	return 0;
+}
+
+bool root_is_remote(int fd)
+{
+	static const unsigned long remote[] = {
+	    NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, V9FS_MAGIC,
+	    AFS_SUPER_MAGIC, AFS_FS_MAGIC,    CEPH_SUPER_MAGIC, FUSE_SUPER_MAGIC,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(remote) / sizeof(*remote); i++)
+		if ((unsigned long)(unsigned)fs.f_type == remote[i])
+			return true;
+	return false;
 }
 
 int root_open(const char *path, const struct location_identity *expected)

@@ -13,5 +13,9 @@ bool root_is_same(const struct location_identity *a, const struct location_ident
  * Errors: -ENODEV: it is gone, cannot be reached or is another one. */
 int root_open(const char *path, const struct location_identity *expected);
 
+/* Whether others may change what is at `fd` without this kernel's knowing, so that watches do not see all: a network
+ * filesystem, or one of a program (FUSE). */
+bool root_is_remote(int fd);
+
 /* What the directory open at `fd` is. Errors: errno. */
 int root_identify(int fd, struct location_identity *ret_identity);

@@ -147,6 +147,7 @@ int site_enter(struct site *site)
 	}
 	site->root_fd = fd;
 	site->device = st.device;
+	site->remote = root_is_remote(fd);
 	return 0;
 }
 

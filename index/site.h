@@ -34,6 +34,7 @@ struct site {
 
 	int root_fd; /* -1: not in use */
 	uint64_t device;
+	bool remote;	     /* others may change it, which no event tells */
 	struct watch *watch; /* NULL: none */
 	atomic_bool abort;   /* nothing of it is to be read any more */
 
@@ -54,6 +55,7 @@ struct site {
 	bool closing;	       /* ... and all has been read */
 	size_t full_pending;   /* directories of it that are pending */
 	struct idmap vanished; /* rows that it did not find: entry id -> 1 */
+	bool limited;	       /* could not be watched in full */
 	uint64_t next_full_ms; /* when to compare again, as not all is watched; 0 = never */
 
 	struct full_tally {
@@ -63,7 +65,7 @@ struct site {
 		int unreadable_error;
 	} tally;			       /* of the present full compare, or the last one */
 	uint64_t told_unreadable, told_mounts; /* what was said last */
-	bool told_unwatched;
+	bool told_unwatched, told_remote;
 };
 
 /* From its row. Errors: -ENOENT, -ENOMEM, store/ errors. */

@@ -86,7 +86,7 @@ int pairing_new_shower(const struct pairing_opts *opts, struct pairing_code *cod
 	return 0;
 }
 
-int pairing_new_typer(const struct pairing_opts *opts, const char code[PAIRING_CODE_LEN + 1], uint64_t now_ms,
+int pairing_new_typer(const struct pairing_opts *opts, const char *code, uint64_t now_ms,
 		      struct pairing **ret_pairing)
 {
 	struct pairing *p;

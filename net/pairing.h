@@ -66,7 +66,7 @@ int pairing_new_shower(const struct pairing_opts *opts, struct pairing_code *cod
 		       struct pairing **ret_pairing);
 
 /* The side where `code` (from pairing_code_normalise) was typed. Errors: -ENOMEM, -ERR_TOO_LARGE, -ERR_MALFORMED. */
-int pairing_new_typer(const struct pairing_opts *opts, const char code[PAIRING_CODE_LEN + 1], uint64_t now_ms,
+int pairing_new_typer(const struct pairing_opts *opts, const char *code, uint64_t now_ms,
 		      struct pairing **ret_pairing);
 
 /* Steps. Each gives the outcome so far; after a final one they do nothing. Bytes to send are appended to `out`. */

@@ -397,8 +397,10 @@ static int check_sync_db(struct store *store, struct checking *c)
 	c->txn = NULL;
 	if (r == 0)
 		r = check_integrity(c, connection, "sync.db");
-	if (r == -ERR_CORRUPT || r == -ENOENT) {
-		say(c, true, "sync.db: %s: it is made anew when the library is opened the next time", err_str(r));
+	if (r == -ENOENT) /* a library on a read-only disk may never have had one */
+		return 0;
+	if (r == -ERR_CORRUPT) {
+		say(c, true, "sync.db: it is damaged, and made anew when the library is opened the next time");
 		problem(c, 1, false);
 		return 0;
 	}

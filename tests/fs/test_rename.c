@@ -189,20 +189,24 @@ static void test_a_link_within_its_collection(void **state)
 static void test_a_link_to_another_collection(void **state)
 {
 	struct world *w = *state;
+	uint64_t link = world_at(w, "tags/t/b"); /* it keeps its inode, as a renamed file does */
 
 	assert_int_equal(world_mv(w, "tags/t/b", "tags/u/b", 0), 0);
 	world_assert_ls(w, "tags/t", "a");
-	world_assert_ls(w, "tags/u", "x|b");
+	world_assert_ls(w, "tags/u", "b|x"); /* and so its place in the order */
+	assert_int_equal(world_at(w, "tags/u/b"), link);
 	assert_int_equal(world_mv(w, "tags/u/b", "albums/al/c", 0), 0);
 	world_assert_ls(w, "tags/u", "x");
 	world_assert_ls(w, "albums/al", "c");
 	assert_int_equal(world_mv(w, "albums/al/c", "favorites/d", 0), 0);
 	world_assert_ls(w, "albums/al", "");
 	world_assert_ls(w, "favorites", "d");
+	assert_int_equal(world_at(w, "favorites/d"), link);
 	world_assert_target(w, "favorites/d", "../" PHOTOS "/b.jpg");
 	assert_int_equal(world_mv(w, "favorites/d", "tags/t/b", 0), 0);
 	world_assert_ls(w, "favorites", "");
 	world_assert_ls(w, "tags/t", "a|b");
+	assert_int_equal(world_at(w, "tags/t/b"), link);
 	assert_int_equal(world_to(w, "tags/t/b"), world_entry(w, "b.jpg"));
 }
 
