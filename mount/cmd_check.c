@@ -10,7 +10,6 @@
 
 struct findings {
 	struct buf lines; /* owned */
-	uint64_t mended;
 };
 
 static void say(void *arg, bool problem, const char *line)

@@ -242,16 +242,12 @@ int cmd_collection_rename(struct call *call)
 	r = store_write(call->library->store, &opts, rename_one, &renaming);
 	if (r == 0)
 		return EXITCODE_DONE;
-	if (r == -EEXIST)
-		out_error(call->out, "there is a %s called '%s' already%s", noun, renaming.name,
-			  call->command->kind == COLLECTION_TAG ? "; `shelf tag merge` makes one of two" : "");
-	else if (r == -EINVAL)
-		out_error(call->out,
-			  "'%s' cannot be the name of a %s: 1 to 255 bytes of UTF-8 without '/' and control "
-			  "characters, and not a name that desktops use for their own files",
-			  renaming.name, noun);
-	else
-		out_fail(call->out, r, "cannot rename the %s '%s'", noun, old);
+	if (r == -EINVAL)
+		return titles_refuse(call->command->kind, renaming.name, call->out);
+	if (r != -EEXIST)
+		return out_fail(call->out, r, "cannot rename the %s '%s'", noun, old);
+	out_error(call->out, "there is a %s called '%s' already%s", noun, renaming.name,
+		  call->command->kind == COLLECTION_TAG ? "; `shelf tag merge` makes one of two" : "");
 	return (int)exitcode_of(r);
 }
 

@@ -17,7 +17,6 @@
 #include "mount/mountinfo.h"
 #include "mount/path.h"
 #include "mount/place.h"
-#include "mount/process.h"
 #include "mount/unmounting.h"
 
 enum { DYING_STEPS = 40, DYING_STEP_MS = 50 };
@@ -115,11 +114,8 @@ static int make_if_missing(const char *path, bool *ret_made, struct out *out)
 static bool daemon_lives(const char *path)
 {
 	_cleanup_(holder_release) struct holder holder = HOLDER_INIT;
-	_cleanup_(close_fd) int fd = -1;
 
-	if (holder_of_mount(path, &holder) < 0)
-		return true;
-	return process_look(holder.pid) == PROCESS_ALIVE && control_connect(holder.socket, &fd) != -ECONNREFUSED;
+	return holder_of_mount(path, &holder) < 0 || control_lives(&holder);
 }
 
 /* A mount of a daemon that was killed is replaced. That it was may have been a moment ago: it is waited for. */

@@ -123,13 +123,8 @@ static int fail_add(struct call *call, int r)
 	const char *noun = titles_noun(call->command->kind);
 	const char *name = call->args->words[0];
 
-	if (r == -EINVAL) {
-		out_error(call->out,
-			  "'%s' cannot be the name of a %s: 1 to 255 bytes of UTF-8 without '/' and control "
-			  "characters, and not a name that desktops use for their own files",
-			  name, noun);
-		return EXITCODE_USAGE;
-	}
+	if (r == -EINVAL)
+		return titles_refuse(call->command->kind, name, call->out);
 	return out_fail(call->out, r, "cannot add to the %s '%s'", noun, name);
 }
 

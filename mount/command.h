@@ -18,8 +18,7 @@ struct call {
 	const struct command *command;
 	const struct args *args;
 	struct out *out;
-	struct library *library;  /* NULL for COMMAND_HERE */
-	const char *library_path; /* -l, COMMAND_HERE only; NULL = not given */
+	struct library *library; /* NULL for COMMAND_HERE */
 };
 
 enum command_place { COMMAND_LIBRARY, COMMAND_HERE };

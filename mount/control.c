@@ -25,7 +25,9 @@
 #include "mount/channel.h"
 #include "mount/command.h"
 #include "mount/frame.h"
+#include "mount/holder.h"
 #include "mount/path.h"
+#include "mount/process.h"
 
 enum {
 	REQUEST_TIMEOUT_MS = 5000,
@@ -103,6 +105,13 @@ int control_connect(const char *path, int *ret_fd)
 		return -EPERM;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+bool control_lives(const struct holder *holder)
+{
+	_cleanup_(close_fd) int fd = -1;
+
+	return process_look(holder->pid) == PROCESS_ALIVE && control_connect(holder->socket, &fd) != -ECONNREFUSED;
 }
 
 static int listen_on(const char *path, int *ret_fd)

@@ -5,8 +5,11 @@
  * a little. Frames: mount/frame.h. Paths longer than a socket address are reached through /proc/self/fd. */
 #pragma once
 
+#include <stdbool.h>
+
 struct library;
 struct control;
+struct holder;
 
 #define CONTROL_CALLS_MAX 8
 
@@ -18,3 +21,6 @@ void control_stop(struct control *control);
 
 /* The client's end. Errors: -ECONNREFUSED and -ENOENT (nobody serves it), -EPERM (served by another user), errno. */
 int control_connect(const char *path, int *ret_fd);
+
+/* Whether the daemon of a holder's note lives and serves its socket. */
+bool control_lives(const struct holder *holder);

@@ -76,7 +76,7 @@ static int run_on_library(const struct command *command, const struct args *args
 
 static int run(const struct command *command, const struct args *args, const char *library, struct out *out)
 {
-	struct call call = {.command = command, .args = args, .out = out, .library_path = library};
+	struct call call = {.command = command, .args = args, .out = out};
 
 	if (args_has(args, "help")) {
 		command_help(command, out);

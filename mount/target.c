@@ -145,11 +145,8 @@ int target_open(const char *library_dir, struct out *out, struct target **ret_ta
 static bool has_daemon(const char *dir)
 {
 	_cleanup_(holder_release) struct holder holder = HOLDER_INIT;
-	_cleanup_(close_fd) int fd = -1;
 
-	if (read_holder(dir, &holder) < 0 || holder.socket[0] == '\0')
-		return false;
-	return process_look(holder.pid) == PROCESS_ALIVE && control_connect(holder.socket, &fd) != -ECONNREFUSED;
+	return read_holder(dir, &holder) == 0 && holder.socket[0] != '\0' && control_lives(&holder);
 }
 
 int target_lock(const char *library_dir, struct out *out, int *ret_lock_fd)

@@ -120,3 +120,13 @@ int titles_find_or_say(struct db *db, enum collection_kind kind, const char *nam
 			  titles_noun(kind));
 	return r;
 }
+
+int titles_refuse(enum collection_kind kind, const char *name, struct out *out)
+{
+	out_error(
+	    out,
+	    "'%s' cannot be the name of %s %s: 1 to 255 bytes of UTF-8 without '/' and control characters, and not a "
+	    "name that desktops use for their own files",
+	    name, kind == COLLECTION_ALBUM ? "an" : "a", titles_noun(kind));
+	return EXITCODE_USAGE;
+}

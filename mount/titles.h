@@ -16,6 +16,9 @@ int titles_find(struct db *db, enum collection_kind kind, const char *name, int6
 int titles_find_or_say(struct db *db, enum collection_kind kind, const char *name, struct out *out, int64_t **ret_ids,
 		       size_t *ret_count);
 
+/* Says that `name` cannot be one, and returns the exit code for that. */
+int titles_refuse(enum collection_kind kind, const char *name, struct out *out);
+
 /* How many bytes have to be put in, taken out or replaced to make `b` of `a`, without regard to ASCII case. At most
  * `limit`: then limit + 1. */
 unsigned titles_distance(const char *a, const char *b, unsigned limit);

@@ -66,7 +66,8 @@ int cipher_decrypt(struct cipher *c, const void *ad, size_t ad_len, const void *
 	if (c->nonce == UINT64_MAX)
 		return -ERR_TOO_LARGE;
 	nonce_bytes(c->nonce, nonce);
-	if (crypto_aead_chacha20poly1305_ietf_decrypt(ret_text, NULL, NULL, message, len, ad, ad_len, nonce, c->key) != 0)
+	if (crypto_aead_chacha20poly1305_ietf_decrypt(ret_text, NULL, NULL, message, len, ad, ad_len, nonce, c->key) !=
+	    0)
 		return -ERR_WRONG_KEY;
 	c->nonce++;
 	return 0;

@@ -13,7 +13,7 @@
 struct cipher {
 	uint8_t key[CIPHER_KEY_LEN];
 	uint64_t nonce; /* of the next message; 2^64-1 is reserved */
-	bool has_key;   /* without one, text passes unchanged */
+	bool has_key;	/* without one, text passes unchanged */
 };
 
 void cipher_set_key(struct cipher *c, const uint8_t key[CIPHER_KEY_LEN]); /* the counter starts at 0 */

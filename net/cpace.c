@@ -13,7 +13,7 @@
 #include "net/inject.h"
 #include "net/lv.h"
 
-#define DSI     "CPaceRistretto255"
+#define DSI	"CPaceRistretto255"
 #define DSI_ISK "CPaceRistretto255_ISK"
 
 enum { HASH_BLOCK_LEN = 128, HASH_LEN = crypto_hash_sha512_BYTES };
@@ -126,7 +126,8 @@ static void hash_lv(crypto_hash_sha512_state *state, const struct lv *s)
 }
 
 /* ISK and sid_output; the initiator's part comes first (transcript_ir). */
-static void derive(struct cpace *c, const uint8_t k[CPACE_POINT_LEN], const struct lv *initiator, const struct lv *responder)
+static void derive(struct cpace *c, const uint8_t k[CPACE_POINT_LEN], const struct lv *initiator,
+		   const struct lv *responder)
 {
 	static const char output_label[] = "CPaceSidOutput";
 	crypto_hash_sha512_state state;

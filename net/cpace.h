@@ -4,7 +4,8 @@
  *
  * A step machine: cpace_new, send cpace_point; on the peer's point cpace_finish; then send cpace_tag, check the peer's
  * with cpace_verify. Only what both checked may be used. One object serves one run. It lies in sodium memory, wiped by
- * cpace_free; the raw Diffie-Hellman result never leaves cpace_finish. Threads: one at a time. base_init() comes first. */
+ * cpace_free; the raw Diffie-Hellman result never leaves cpace_finish. Threads: one at a time. base_init() comes first.
+ */
 #pragma once
 
 #include <stddef.h>
@@ -12,10 +13,10 @@
 
 #include "net/limits.h"
 
-#define CPACE_POINT_LEN  32
-#define CPACE_TAG_LEN    64
+#define CPACE_POINT_LEN	 32
+#define CPACE_TAG_LEN	 64
 #define CPACE_SHARED_LEN 64
-#define CPACE_PSK_LEN    32
+#define CPACE_PSK_LEN	 32
 
 struct cpace;
 
@@ -41,7 +42,8 @@ const uint8_t *cpace_point(const struct cpace *c); /* Ya or Yb: CPACE_POINT_LEN 
  * one), -ERR_TOO_LARGE (ad); after one, the run is over and the object is only good for cpace_free. */
 int cpace_finish(struct cpace *c, const uint8_t peer_point[CPACE_POINT_LEN], const void *peer_ad, size_t peer_ad_len);
 
-const uint8_t *cpace_tag(const struct cpace *c); /* this side's, CPACE_TAG_LEN bytes to send, borrowed; after cpace_finish */
+const uint8_t *
+cpace_tag(const struct cpace *c); /* this side's, CPACE_TAG_LEN bytes to send, borrowed; after cpace_finish */
 
 /* In constant time. Errors: -ERR_WRONG_KEY (the peer has another password, or someone changed what was said). */
 int cpace_verify(const struct cpace *c, const uint8_t peer_tag[CPACE_TAG_LEN]);

@@ -21,7 +21,7 @@
 
 #define FRAME_LENGTH_BYTES 2
 #define FRAME_PIECE_BYTES  (NOISE_PLAINTEXT_MAX - 1) /* of a message, in one frame */
-#define FRAME_BYTES_MAX    (FRAME_LENGTH_BYTES + NOISE_MESSAGE_MAX)
+#define FRAME_BYTES_MAX	   (FRAME_LENGTH_BYTES + NOISE_MESSAGE_MAX)
 
 struct frame_encoder;
 
@@ -30,7 +30,8 @@ struct frame_encoder_opts {
 };
 
 /* Takes over `send`, on success only. Errors: -ENOMEM. */
-int frame_encoder_new(struct transport *send, const struct frame_encoder_opts *opts, struct frame_encoder **ret_encoder);
+int frame_encoder_new(struct transport *send, const struct frame_encoder_opts *opts,
+		      struct frame_encoder **ret_encoder);
 
 /* Begins a message; `message` must stay until frame_encoder_next has returned 1. Not before the last one is through.
  * Errors: -ERR_TOO_LARGE (beyond FRAME_MESSAGE_MAX_BYTES; nothing has begun), -ESHUTDOWN (after the goodbye). */

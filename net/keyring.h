@@ -22,12 +22,13 @@ int keyring_add(struct keyring *ring, const uint8_t peer[KEY_PUBLIC_LEN]);
 int keyring_remove(struct keyring *ring, const uint8_t peer[KEY_PUBLIC_LEN]); /* Errors: -ENOENT. Moves indexes. */
 
 size_t keyring_count(const struct keyring *ring);
-int keyring_find(const struct keyring *ring, const uint8_t peer[KEY_PUBLIC_LEN], size_t *ret_index); /* Errors: -ENOENT */
+int keyring_find(const struct keyring *ring, const uint8_t peer[KEY_PUBLIC_LEN],
+		 size_t *ret_index); /* Errors: -ENOENT */
 
 /* Borrowed, until the next change of the ring. */
 const uint8_t *keyring_secret(const struct keyring *ring);
 const uint8_t *keyring_public(const struct keyring *ring);
-const uint8_t *keyring_peer(const struct keyring *ring, size_t index);   /* its static public key */
+const uint8_t *keyring_peer(const struct keyring *ring, size_t index);	 /* its static public key */
 const uint8_t *keyring_shared(const struct keyring *ring, size_t index); /* KEYRING_SHARED_LEN bytes; secret */
 
 void keyring_free(struct keyring *ring);

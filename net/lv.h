@@ -16,4 +16,4 @@ struct lv {
 #define LV_INIT ((struct lv){.len = 0})
 
 void lv_add(struct lv *s, const void *value, size_t len); /* the room is the caller's to know */
-size_t lv_prefix_len(size_t len); /* how many bytes LEB128 takes for a value of `len` */
+size_t lv_prefix_len(size_t len);			  /* how many bytes LEB128 takes for a value of `len` */

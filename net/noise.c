@@ -98,9 +98,11 @@ static int begin(struct noise *hs, const struct noise_opts *opts)
 	symmetric_init(&hs->symmetric, pattern->protocol_name);
 	symmetric_mix_hash(&hs->symmetric, opts->prologue, opts->prologue_len);
 	if (pattern->initiator_static_known)
-		symmetric_mix_hash(&hs->symmetric, is_initiator(hs) ? hs->static_public : hs->remote_static, KEY_PUBLIC_LEN);
+		symmetric_mix_hash(&hs->symmetric, is_initiator(hs) ? hs->static_public : hs->remote_static,
+				   KEY_PUBLIC_LEN);
 	if (pattern->responder_static_known)
-		symmetric_mix_hash(&hs->symmetric, is_initiator(hs) ? hs->remote_static : hs->static_public, KEY_PUBLIC_LEN);
+		symmetric_mix_hash(&hs->symmetric, is_initiator(hs) ? hs->remote_static : hs->static_public,
+				   KEY_PUBLIC_LEN);
 	return 0;
 }
 

@@ -20,8 +20,8 @@
 #include "net/pattern.h"
 #include "net/transport.h"
 
-#define NOISE_HASH_LEN       32
-#define NOISE_PSK_LEN        32
+#define NOISE_HASH_LEN	     32
+#define NOISE_PSK_LEN	     32
 #define NOISE_OVERHEAD_MAX   96 /* e, encrypted s and a tag: what a message is at most longer than its payload */
 #define NOISE_KK_MESSAGE_LEN 48 /* both messages of KK, with empty payloads */
 
@@ -38,7 +38,7 @@ struct noise_opts { /* everything is copied */
 	const uint8_t *static_public; /* its public key; NULL: is computed */
 	const uint8_t *remote_static; /* KEY_PUBLIC_LEN bytes where the pattern wants it known, else NULL */
 	const uint8_t *static_shared; /* the cached Diffie-Hellman of both statics (net/keyring.h), or NULL */
-	const uint8_t *psks;          /* NOISE_PSK_LEN bytes each, in pattern order; NULL without */
+	const uint8_t *psks;	      /* NOISE_PSK_LEN bytes each, in pattern order; NULL without */
 };
 
 /* Errors: -ENOMEM, -EINVAL (a key that the pattern needs is missing), -ERR_TOO_LARGE (the prologue), -ERR_MALFORMED (no

@@ -86,8 +86,7 @@ int pairing_new_shower(const struct pairing_opts *opts, struct pairing_code *cod
 	return 0;
 }
 
-int pairing_new_typer(const struct pairing_opts *opts, const char *code, uint64_t now_ms,
-		      struct pairing **ret_pairing)
+int pairing_new_typer(const struct pairing_opts *opts, const char *code, uint64_t now_ms, struct pairing **ret_pairing)
 {
 	struct pairing *p;
 	int r;

@@ -29,7 +29,7 @@
 #include "base/key.h"
 #include "net/pairing_code.h"
 
-#define PAIRING_VERSION  1 /* pins the CPace draft of 2026-04, too */
+#define PAIRING_VERSION	 1 /* pins the CPace draft of 2026-04, too */
 #define PAIRING_HASH_LEN 32
 
 struct pairing;
@@ -43,21 +43,21 @@ enum pairing_outcome {
 	PAIRING_EXPIRED = 4, /* the code; the typer hears it from the shower, unproven, as the next two */
 	PAIRING_USED_UP = 5, /* too many wrong or broken runs, or it has paired already */
 	PAIRING_BUSY = 6,    /* another run is on, or was a moment ago: try again */
-	PAIRING_DECIDE,      /* shower only, the one besides RUNNING that is not final: look at the peer, store its key
-	                        durably, then pairing_decide */
+	PAIRING_DECIDE,	     /* shower only, the one besides RUNNING that is not final: look at the peer, store its key
+				durably, then pairing_decide */
 	PAIRING_WRONG_CODE,  /* or somebody in the middle */
 	PAIRING_OTHER_VERSION,
 	PAIRING_SAME_DEVICE, /* the peer has our own key */
 	PAIRING_HUNG_UP,     /* the peer closed before the end. For the shower after REPLY: mostly a wrong code */
 	PAIRING_TIMED_OUT,
-	PAIRING_MALFORMED,   /* the peer does not speak this protocol, or its messages were changed on the way */
-	PAIRING_FAILED,      /* no memory */
+	PAIRING_MALFORMED, /* the peer does not speak this protocol, or its messages were changed on the way */
+	PAIRING_FAILED,	   /* no memory */
 };
 
-struct pairing_opts { /* everything is copied */
+struct pairing_opts {		      /* everything is copied */
 	const uint8_t *static_secret; /* KEY_SECRET_LEN bytes */
-	const void *payload;          /* what the peer is to know: device name, library, ... */
-	size_t payload_len;           /* up to PAIRING_PAYLOAD_MAX */
+	const void *payload;	      /* what the peer is to know: device name, library, ... */
+	size_t payload_len;	      /* up to PAIRING_PAYLOAD_MAX */
 };
 
 /* The side that shows the code; HELLO is put into `out`. The code is borrowed and must outlive the object; any number
@@ -66,19 +66,19 @@ int pairing_new_shower(const struct pairing_opts *opts, struct pairing_code *cod
 		       struct pairing **ret_pairing);
 
 /* The side where `code` (from pairing_code_normalise) was typed. Errors: -ENOMEM, -ERR_TOO_LARGE, -ERR_MALFORMED. */
-int pairing_new_typer(const struct pairing_opts *opts, const char *code, uint64_t now_ms,
-		      struct pairing **ret_pairing);
+int pairing_new_typer(const struct pairing_opts *opts, const char *code, uint64_t now_ms, struct pairing **ret_pairing);
 
 /* Steps. Each gives the outcome so far; after a final one they do nothing. Bytes to send are appended to `out`. */
 enum pairing_outcome pairing_receive(struct pairing *p, uint64_t now_ms, const void *data, size_t len, struct buf *out);
 enum pairing_outcome pairing_hang_up(struct pairing *p, uint64_t now_ms); /* the peer closed, or the connection broke */
-enum pairing_outcome pairing_tick(struct pairing *p, uint64_t now_ms);    /* at pairing_deadline_ms, or any time */
+enum pairing_outcome pairing_tick(struct pairing *p, uint64_t now_ms);	  /* at pairing_deadline_ms, or any time */
 
 /* In DECIDE: `verdict` is PAIRING_PAIRED (the peer's key is stored), PAIRING_ALREADY_MEMBER or PAIRING_REFUSED. */
 enum pairing_outcome pairing_decide(struct pairing *p, uint64_t now_ms, enum pairing_outcome verdict, struct buf *out);
 
 enum pairing_outcome pairing_outcome(const struct pairing *p);
-uint64_t pairing_deadline_ms(const struct pairing *p); /* when pairing_tick has something to do; UINT64_MAX after the end */
+uint64_t
+pairing_deadline_ms(const struct pairing *p); /* when pairing_tick has something to do; UINT64_MAX after the end */
 
 /* The peer, proven; in DECIDE, and after PAIRED. Borrowed. */
 const uint8_t *pairing_peer_key(const struct pairing *p); /* KEY_PUBLIC_LEN bytes */

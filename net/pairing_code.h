@@ -15,15 +15,15 @@
 #include "net/limits.h"
 
 #define PAIRING_CODE_LETTERS  "ABCDEFGHJKMNPRSTUVWXYZ" /* without I, L, O, Q */
-#define PAIRING_CODE_DIGITS   "23456789"               /* without 0, 1 */
-#define PAIRING_CODE_LEN      8                        /* four letters, four digits */
+#define PAIRING_CODE_DIGITS   "23456789"	       /* without 0, 1 */
+#define PAIRING_CODE_LEN      8			       /* four letters, four digits */
 #define PAIRING_CODE_TEXT_LEN (PAIRING_CODE_LEN + 1)   /* with the dash, as shown */
 
 struct pairing_code;
 
 enum pairing_code_state {
 	PAIRING_CODE_READY,
-	PAIRING_CODE_BUSY,    /* a run is on, or ended less than PAIRING_CODE_PAUSE_MS ago */
+	PAIRING_CODE_BUSY, /* a run is on, or ended less than PAIRING_CODE_PAUSE_MS ago */
 	PAIRING_CODE_EXPIRED,
 	PAIRING_CODE_USED_UP, /* as many wrong or broken runs as there may be */
 	PAIRING_CODE_DONE,    /* it has paired two devices */

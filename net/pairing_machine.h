@@ -9,10 +9,10 @@
 #include "net/noise.h"
 #include "net/pairing.h"
 
-#define PAIRING_MAGIC     "shelf-pair"
+#define PAIRING_MAGIC	  "shelf-pair"
 #define PAIRING_MAGIC_LEN 10
 #define PAIRING_HALF_LEN  16 /* each side's half of the session id */
-#define PAIRING_AD_LEN    6  /* version, role, capabilities (32 bits, none so far) */
+#define PAIRING_AD_LEN	  6  /* version, role, capabilities (32 bits, none so far) */
 
 enum pairing_kind {
 	KIND_HELLO = 1,
@@ -67,7 +67,7 @@ struct pairing {
 	struct pairing_code *code; /* shower: borrowed */
 	char typed[PAIRING_CODE_LEN + 1];
 	uint8_t sid[2 * PAIRING_HALF_LEN]; /* the shower's half first */
-	struct cpace *cpace;               /* owned, as the next three; NULL when not yet or no longer needed */
+	struct cpace *cpace;		   /* owned, as the next three; NULL when not yet or no longer needed */
 	struct noise *noise;
 	struct transport *send;
 	struct transport *receive;

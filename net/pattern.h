@@ -33,7 +33,7 @@ struct pattern {
 	bool initiator_has_static;
 	bool responder_has_static;
 	unsigned psk_count;
-	unsigned message_count; /* the initiator writes the even ones */
+	unsigned message_count;						   /* the initiator writes the even ones */
 	enum token messages[PATTERN_MESSAGES_MAX][PATTERN_TOKENS_MAX + 1]; /* each ends with TOKEN_END */
 };
 

@@ -15,7 +15,8 @@ struct transport;
 int transport_new(const uint8_t key[CIPHER_KEY_LEN], struct transport **ret_transport); /* Errors: -ENOMEM */
 
 /* Writes len + NOISE_TAG_LEN bytes; `text` may be `ret_message`.
- * Errors: -ERR_TOO_LARGE (len beyond NOISE_PLAINTEXT_MAX, or all 2^64-1 messages sent), -ESHUTDOWN (it failed before). */
+ * Errors: -ERR_TOO_LARGE (len beyond NOISE_PLAINTEXT_MAX, or all 2^64-1 messages sent), -ESHUTDOWN (it failed before).
+ */
 int transport_encrypt(struct transport *t, const void *text, size_t len, uint8_t *ret_message);
 
 /* Writes len - NOISE_TAG_LEN bytes; `message` may be `ret_text`, whose contents are undefined after a failure.

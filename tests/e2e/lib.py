@@ -307,6 +307,21 @@ class Home:
 
     # -- the end --
 
+    def stuck(self):
+        """Where each thread of the daemon is, as far as the kernel tells."""
+        text = ""
+        for pid in self.pids():
+            for task in sorted(os.listdir(f"/proc/{pid}/task")):
+                at = f"/proc/{pid}/task/{task}/"
+                stack = b" < ".join(line.split()[-1].split(b"+")[0] for line in contents(at + "stack").splitlines()[:6])
+                text += f"\n    {task} {contents(at + 'comm').decode().strip()}: {contents(at + 'wchan').decode()} {stack.decode()}"
+            if shutil.which("gdb") and os.access("/proc/1/environ", os.R_OK):
+                traced = subprocess.run(["gdb", "-p", str(pid), "-batch", "-ex", "thread apply all bt 12"], capture_output=True,
+                                        timeout=60, check=False)
+                text += "\n" + "\n".join(line for line in traced.stdout.decode(errors="replace").splitlines()
+                                         if line.startswith(("#", "Thread")))
+        return text
+
     def show_logs(self):
         for folder, _, names in os.walk(self.state):
             for name in names:
@@ -322,7 +337,7 @@ class Home:
         for point in mounts_below(self.dir):
             subprocess.run(["fusermount3", "-u", "-z", point], capture_output=True, check=False)
         if not poll(lambda: not self.pids(), 5):
-            check(False, "the daemon does not end when its mount is gone")
+            check(False, "the daemon does not end when its mount is gone" + self.stuck())
             self.kill()
         for point in mounts_below(self.dir):  # what a test mounted itself, as root
             subprocess.run(["umount", "-l", point], capture_output=True, check=False)

@@ -83,7 +83,91 @@ CURSOR = {
     "bad_cut_number": b"\xcf\0\0\0",
 }
 
-for target, files in {"change": CHANGE, "cursor": CURSOR}.items():
+# Patterns and messages by number (net/pattern.h); 0x80 replaces the message, else it is changed by xor.
+NOISE = {f"genuine_{i}": bytes([i, 0]) for i in range(10)} | {
+    f"flip_{pattern}_{message}_{at}": bytes([pattern, message]) + bytes(at) + b"\x01"
+    for pattern, message, at in [(0, 0, 0), (0, 1, 40), (0, 2, 50), (1, 0, 0), (1, 0, 33), (1, 1, 47), (2, 0, 40), (2, 0, 90),
+                                 (4, 0, 40), (4, 1, 95), (4, 2, 0), (4, 2, 63), (5, 0, 47), (9, 1, 31)]
+} | {
+    f"replace_{pattern}_{message}_{size}": bytes([pattern, 0x80 | message]) + bytes(range(1, size + 1))
+    for pattern, message, size in [(0, 0, 0), (0, 0, 32), (0, 1, 96), (1, 0, 15), (1, 0, 47), (1, 0, 48), (1, 0, 49), (1, 1, 48),
+                                   (2, 0, 96), (4, 0, 48), (4, 2, 64), (4, 2, 200)]
+} | {"zero_point": bytes([0, 0x80]) + bytes(32), "one_point": bytes([1, 0x80]) + b"\1" + bytes(47)}
+
+# Steps of fuzz_pairing.c: 8 more is "to the shower".
+DELIVER, PART, FLIP, INJECT, WAIT, HANG_UP, RIGHT, WRONG = range(8)
+TO_SHOWER = 8
+PAIR = bytes([DELIVER, DELIVER | TO_SHOWER] * 4 + [DELIVER])
+GUESS = bytes([WRONG, DELIVER, DELIVER | TO_SHOWER, DELIVER, HANG_UP | TO_SHOWER, WAIT | TO_SHOWER, 4])
+PAIRING = {
+    "pairs": PAIR,
+    "pairs_in_parts": bytes([PART, 200, PART | TO_SHOWER, 200] * 5),
+    "pairs_by_bytes": bytes([PART, 1] * 30 + [PART | TO_SHOWER, 1] * 68),
+    "burnt": PAIR + bytes([RIGHT]) + PAIR,
+    "wrong": GUESS,
+    "used_up": GUESS * 3 + bytes([RIGHT]) + PAIR,
+    "third_time": GUESS * 2 + bytes([RIGHT]) + PAIR,
+    "no_pause": GUESS[:-2] + bytes([RIGHT]) + PAIR,
+    "expired": bytes([WAIT, 255] * 5 + [RIGHT]) + PAIR,
+    "timed_out": PAIR[:3] + bytes([WAIT | TO_SHOWER, 100, WAIT, 100]),
+    "hang_up": PAIR[:2] + bytes([HANG_UP, HANG_UP | TO_SHOWER]),
+    "inject_http": bytes([INJECT | TO_SHOWER, 14]) + b"GET / HTTP/1.1",
+    "inject_version": bytes([INJECT | TO_SHOWER, 14, 0, 12, 2]) + b"shelf-pair\2",
+    "inject_start": bytes([INJECT | TO_SHOWER, 68, 0, 66, 2]) + b"shelf-pair\1" + bytes(48) + b"\1I\0\0\0\0",
+    "inject_refusal": PAIR[:1] + bytes([INJECT, 4, 0, 2, 4, 5]),
+} | {
+    f"flip_{message}_{at}": PAIR[:message] + bytes([FLIP | (TO_SHOWER if message % 2 else 0), at, 0]) + PAIR[message:]
+    for message, at in [(0, 1), (0, 13), (0, 20), (1, 13), (1, 30), (2, 3), (2, 50), (3, 5), (3, 80), (4, 60), (5, 9), (6, 4),
+                        (7, 10), (8, 3)]
+}
+
+
+def zstd(size, blocks):
+    """A zstd frame by hand (RFC 8878): blocks are (type, bytes, length)."""
+    out = b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", size)
+    for i, (kind, data, length) in enumerate(blocks):
+        out += struct.pack("<I", (i == len(blocks) - 1) | kind << 1 | length << 3)[:3] + data
+    return out
+
+
+def text(flags, data):
+    return bytes([flags]) + struct.pack(">H", len(data)) + data
+
+
+FULL = b"\xff\xff"
+WIRE, TEXTS, ROUND_TRIP = range(3)
+SLOW, FAST = 0, 255
+FRAME = {
+    "round_trip_empty": bytes([ROUND_TRIP, SLOW]),
+    "round_trip_short": bytes([ROUND_TRIP, SLOW]) + b"hello",
+    "round_trip_text": bytes([ROUND_TRIP, 1]) + b"a text that repeats itself, " * 40,
+    "round_trip_zeros": bytes([ROUND_TRIP, FAST]) + bytes(5000),
+    "wire_empty": bytes([WIRE, SLOW]),
+    "wire_short": bytes([WIRE, SLOW, 0, 16]) + bytes(16),
+    "wire_forged": bytes([WIRE, 9, 0, 20]) + bytes(20),
+    "wire_cut": bytes([WIRE, FAST]) + FULL + bytes(100),
+    "goodbye": bytes([TEXTS, SLOW]) + text(0, b"one") + text(4, b"") + b"\0",
+    "after_goodbye": bytes([TEXTS, FAST]) + text(4, b"") + text(0, b"x"),
+    "pieces": bytes([TEXTS, FAST]) + b"\1" + FULL + b"\1" + FULL + text(0, b"end") + text(4, b"") + b"\0",
+    "pieces_slow": bytes([TEXTS, 100]) + b"\1" + FULL + text(0, b"end"),
+    "endless": bytes([TEXTS, FAST]) + (b"\1" + FULL) * 70,
+    "short_piece": bytes([TEXTS, FAST]) + text(1, b"x"),
+    "empty_last": bytes([TEXTS, FAST]) + b"\1" + FULL + text(0, b"") + b"\0",
+    "unknown_flag": bytes([TEXTS, FAST]) + text(8, b"x"),
+    "zstd_raw": bytes([TEXTS, FAST]) + text(2, zstd(5, [(0, b"hello", 5)])),
+    "zstd_repeat": bytes([TEXTS, FAST]) + text(2, zstd(600, [(1, b"x", 600)])),
+    "zstd_bomb": bytes([TEXTS, FAST]) + text(2, zstd(131072, [(1, b"x", 131072)])),
+    "zstd_bomb_large": bytes([TEXTS, FAST]) + text(2, zstd(1 << 31, [(1, b"x", 131072)] * 16)),
+    "zstd_more_than_said": bytes([TEXTS, FAST]) + text(2, zstd(5, [(1, b"x", 6)])),
+    "zstd_less_than_said": bytes([TEXTS, FAST]) + text(2, zstd(7, [(1, b"x", 6)])),
+    "zstd_two": bytes([TEXTS, FAST]) + text(2, zstd(5, [(0, b"hello", 5)]) * 2),
+    "zstd_skippable": bytes([TEXTS, FAST]) + text(2, b"\x50\x2a\x4d\x18\1\0\0\0x"),
+    "zstd_cut": bytes([TEXTS, FAST]) + text(2, zstd(5, [(0, b"hello", 5)])[:-2]),
+    "mixed": bytes([TEXTS, FAST]) + b"\3" + FULL + text(0, b"x"),
+}
+
+CORPORA = {"change": CHANGE, "cursor": CURSOR, "noise": NOISE, "pairing": PAIRING, "frame": FRAME}
+for target, files in CORPORA.items():
     folder = HERE / target
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():

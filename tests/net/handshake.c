@@ -17,7 +17,8 @@ struct pair_of_keys keys_from(uint8_t seed)
 
 struct noise_opts handshake_opts(enum pattern_id id, enum noise_role role)
 {
-	static const uint8_t psks[PATTERN_PSKS_MAX * NOISE_PSK_LEN] = {[0 ... PATTERN_PSKS_MAX * NOISE_PSK_LEN - 1] = 0x33};
+	static const uint8_t psks[PATTERN_PSKS_MAX * NOISE_PSK_LEN] = {[0 ... PATTERN_PSKS_MAX * NOISE_PSK_LEN - 1] =
+									   0x33};
 	static struct pair_of_keys keys[2];
 	const struct pattern *pattern = pattern_get(id);
 	bool initiator = role == NOISE_INITIATOR;

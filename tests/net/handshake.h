@@ -29,4 +29,4 @@ struct noise_opts handshake_opts(enum pattern_id pattern, enum noise_role role);
 /* The next message with an empty payload, by whoever's turn it is. Returns its length. */
 size_t handshake_write(struct handshake *h, uint8_t *ret_message);
 int handshake_read(struct handshake *h, const uint8_t *message, size_t len); /* by the other side */
-void handshake_run(struct handshake *h);                                     /* to the end */
+void handshake_run(struct handshake *h);				     /* to the end */

@@ -15,11 +15,12 @@ struct pairing_opts meeting_opts(uint8_t seed, const char *payload)
 	static uint8_t secrets[256][KEY_SECRET_LEN];
 
 	memset(secrets[seed], seed, KEY_SECRET_LEN);
-	return (struct pairing_opts){.static_secret = secrets[seed], .payload = payload, .payload_len = strlen(payload)};
+	return (struct pairing_opts){
+	    .static_secret = secrets[seed], .payload = payload, .payload_len = strlen(payload)};
 }
 
-void meeting_init(struct meeting *m, struct pairing_code *code, const char *typed, uint8_t shower_seed, uint8_t typer_seed,
-		  uint64_t now_ms)
+void meeting_init(struct meeting *m, struct pairing_code *code, const char *typed, uint8_t shower_seed,
+		  uint8_t typer_seed, uint64_t now_ms)
 {
 	struct pairing_opts shower = meeting_opts(shower_seed, "Laptop");
 	struct pairing_opts typer = meeting_opts(typer_seed, "Phone");

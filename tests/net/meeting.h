@@ -18,8 +18,8 @@ struct meeting {
 };
 
 /* The typer types `typed`; NULL: the right code. Seeds make static keys. */
-void meeting_init(struct meeting *m, struct pairing_code *code, const char *typed, uint8_t shower_seed, uint8_t typer_seed,
-		  uint64_t now_ms);
+void meeting_init(struct meeting *m, struct pairing_code *code, const char *typed, uint8_t shower_seed,
+		  uint8_t typer_seed, uint64_t now_ms);
 void meeting_release(struct meeting *m);
 
 /* The whole message at the head of a wire is handed over. False when there is none. */

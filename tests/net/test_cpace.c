@@ -157,10 +157,10 @@ static void limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(same_code),	 cmocka_unit_test(whatever_differs_fails),
+	    cmocka_unit_test(same_code),	   cmocka_unit_test(whatever_differs_fails),
 	    cmocka_unit_test(changed_ad_or_point), cmocka_unit_test(changed_tag),
-	    cmocka_unit_test(reflected_point),	 cmocka_unit_test(bad_points),
-	    cmocka_unit_test(points_are_fresh),	 cmocka_unit_test(limits),
+	    cmocka_unit_test(reflected_point),	   cmocka_unit_test(bad_points),
+	    cmocka_unit_test(points_are_fresh),	   cmocka_unit_test(limits),
 	};
 
 	if (base_init() < 0)

@@ -92,7 +92,8 @@ static void whole_run(void **state)
 	for (int i = 0; i < 2; i++) {
 		int other = 1 - i;
 
-		assert_int_equal(cpace_finish(run.sides[i], run.point[other].bytes, run.ad[other].bytes, run.ad[other].len), 0);
+		assert_int_equal(
+		    cpace_finish(run.sides[i], run.point[other].bytes, run.ad[other].bytes, run.ad[other].len), 0);
 		assert_field(p, "ISK_IR", inject_cpace_shared(run.sides[i]), CPACE_SHARED_LEN);
 		assert_field(p, "sid_output_ir", cpace_sid_output(run.sides[i]), CPACE_SID_OUTPUT_LEN);
 		assert_field(tags, i == 0 ? "Ta" : "Tb", cpace_tag(run.sides[i]), CPACE_TAG_LEN);
@@ -146,8 +147,10 @@ static void invalid_points_in_both_directions(void **state)
 		_cleanup_(run_release) struct run run;
 
 		run_init(&run, published);
-		assert_int_equal(cpace_finish(run.sides[0], point.bytes, run.ad[1].bytes, run.ad[1].len), -ERR_MALFORMED);
-		assert_int_equal(cpace_finish(run.sides[1], point.bytes, run.ad[0].bytes, run.ad[0].len), -ERR_MALFORMED);
+		assert_int_equal(cpace_finish(run.sides[0], point.bytes, run.ad[1].bytes, run.ad[1].len),
+				 -ERR_MALFORMED);
+		assert_int_equal(cpace_finish(run.sides[1], point.bytes, run.ad[0].bytes, run.ad[0].len),
+				 -ERR_MALFORMED);
 	}
 }
 
@@ -185,7 +188,8 @@ static void lengths_of_values(void **state)
 	static const struct {
 		const char *name;
 		size_t len;
-	} cases[] = {{"prepend_len(bytes(range(127)))", 127}, {"prepend_len(bytes(range(128)))", 128}, {"prepend_len(b'')", 0}};
+	} cases[] = {
+	    {"prepend_len(bytes(range(127)))", 127}, {"prepend_len(bytes(range(128)))", 128}, {"prepend_len(b'')", 0}};
 	uint8_t range[128];
 	struct lv string = LV_INIT;
 
@@ -220,7 +224,8 @@ static void transcripts(void **state)
 	_cleanup_(json_freep) struct json *published = vectors_load(PUBLISHED);
 	const struct json *t = json_get(published, "transcript_ir");
 
-	transcript(t, "transcript_ir(b'123',b'PartyA',b'234',b'PartyB')", (const char *[]){"123", "PartyA", "234", "PartyB"});
+	transcript(t, "transcript_ir(b'123',b'PartyA',b'234',b'PartyB')",
+		   (const char *[]){"123", "PartyA", "234", "PartyB"});
 	transcript(t, "transcript_ir(b'3456',b'PartyA',b'2345',b'PartyB')",
 		   (const char *[]){"3456", "PartyA", "2345", "PartyB"});
 }

@@ -136,10 +136,8 @@ static void each_tampered_byte_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(add_find_remove),
-	    cmocka_unit_test(is_bounded),
-	    cmocka_unit_test(finds_the_caller),
-	    cmocka_unit_test(answers_nobody_else),
+	    cmocka_unit_test(add_find_remove),		cmocka_unit_test(is_bounded),
+	    cmocka_unit_test(finds_the_caller),		cmocka_unit_test(answers_nobody_else),
 	    cmocka_unit_test(each_tampered_byte_fails),
 	};
 

@@ -43,7 +43,8 @@ static void sizes_of_messages(void **state)
 	static const struct {
 		enum pattern_id id;
 		size_t lens[PATTERN_MESSAGES_MAX];
-	} cases[] = {{PATTERN_XX, {32, 96, 64}}, {PATTERN_XXPSK3, {48, 96, 64}}, {PATTERN_KK, {48, 48}}, {PATTERN_IK, {96, 48}}};
+	} cases[] = {
+	    {PATTERN_XX, {32, 96, 64}}, {PATTERN_XXPSK3, {48, 96, 64}}, {PATTERN_KK, {48, 48}}, {PATTERN_IK, {96, 48}}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		_cleanup_(handshake_release) struct handshake h = handshake_start(cases[i].id);
@@ -123,7 +124,8 @@ static void each_length_but_the_right_one_fails(void **state)
 		size_t right = handshake_write(&h, message);
 
 		if (len != right)
-			assert_int_equal(handshake_read(&h, message, len), len < right ? -ERR_MALFORMED : -ERR_WRONG_KEY);
+			assert_int_equal(handshake_read(&h, message, len),
+					 len < right ? -ERR_MALFORMED : -ERR_WRONG_KEY);
 	}
 }
 

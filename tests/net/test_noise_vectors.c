@@ -64,7 +64,8 @@ static struct end start(const struct json *record, const char *side, enum noise_
 	if (json_bytes(field(record, side, "remote_static"), keys.remote_static, KEY_PUBLIC_LEN))
 		opts.remote_static = keys.remote_static;
 	for (size_t i = 0; i < json_count(psks); i++) {
-		assert_int_equal(json_bytes(json_at(psks, i), keys.psks + i * NOISE_PSK_LEN, NOISE_PSK_LEN), NOISE_PSK_LEN);
+		assert_int_equal(json_bytes(json_at(psks, i), keys.psks + i * NOISE_PSK_LEN, NOISE_PSK_LEN),
+				 NOISE_PSK_LEN);
 		opts.psks = keys.psks;
 	}
 	assert_int_equal(json_count(psks), pattern_get(opts.pattern)->psk_count);
@@ -81,8 +82,8 @@ static void end_release(struct end *end)
 	transport_free(end->receive);
 }
 
-static void pass_handshake(struct end *from, struct end *to, const uint8_t *payload, size_t len, const uint8_t *expected,
-			   size_t expected_len)
+static void pass_handshake(struct end *from, struct end *to, const uint8_t *payload, size_t len,
+			   const uint8_t *expected, size_t expected_len)
 {
 	uint8_t message[MESSAGE_MAX], read[MESSAGE_MAX];
 	size_t overhead = noise_overhead(from->hs);
@@ -97,8 +98,8 @@ static void pass_handshake(struct end *from, struct end *to, const uint8_t *payl
 	assert_memory_equal(read, payload, len);
 }
 
-static void pass_transport(struct end *from, struct end *to, const uint8_t *payload, size_t len, const uint8_t *expected,
-			   size_t expected_len)
+static void pass_transport(struct end *from, struct end *to, const uint8_t *payload, size_t len,
+			   const uint8_t *expected, size_t expected_len)
 {
 	uint8_t message[MESSAGE_MAX];
 
@@ -132,7 +133,8 @@ static void run_record(const struct json *record)
 	for (size_t i = 0; i < json_count(messages); i++) {
 		uint8_t payload[MESSAGE_MAX], expected[MESSAGE_MAX];
 		size_t len = json_bytes(json_get(json_at(messages, i), "payload"), payload, sizeof(payload));
-		size_t expected_len = json_bytes(json_get(json_at(messages, i), "ciphertext"), expected, sizeof(expected));
+		size_t expected_len =
+		    json_bytes(json_get(json_at(messages, i), "ciphertext"), expected, sizeof(expected));
 		struct end *from = &ends[i % 2], *to = &ends[1 - i % 2];
 
 		if (i == handshake_count)

@@ -27,7 +27,10 @@ static void looks_as_said(void **state)
 
 		assert_int_equal(strlen(text), PAIRING_CODE_TEXT_LEN);
 		for (int k = 0; k < 9; k++) {
-			assert_non_null(strchr(k < 4 ? PAIRING_CODE_LETTERS : k > 4 ? PAIRING_CODE_DIGITS : "-", text[k]));
+			assert_non_null(strchr(k < 4   ? PAIRING_CODE_LETTERS
+					       : k > 4 ? PAIRING_CODE_DIGITS
+						       : "-",
+					       text[k]));
 			seen[(uint8_t)text[k]] = true;
 		}
 	}
@@ -40,7 +43,8 @@ static void looks_as_said(void **state)
 static void normalise(void **state)
 {
 	static const char *const good[] = {"WXYZ-2345", "wxyz2345", " WxYz 23 45\n", "W.X_Y-Z--2345"};
-	static const char *const bad[] = {"", "WXYZ-234", "WXYZ-23456", "WXYI-2345", "WXYZ-1345", "WXYZ/2345", "2345-WXYZ", "WXY2-2345"};
+	static const char *const bad[] = {"",	       "WXYZ-234",  "WXYZ-23456", "WXYI-2345",
+					  "WXYZ-1345", "WXYZ/2345", "2345-WXYZ",  "WXY2-2345"};
 	char code[PAIRING_CODE_LEN + 1];
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -107,12 +111,9 @@ static void a_success_burns_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(looks_as_said),
-	    cmocka_unit_test(normalise),
-	    cmocka_unit_test(expires),
-	    cmocka_unit_test(one_run_at_a_time_with_a_pause),
-	    cmocka_unit_test(three_guesses),
-	    cmocka_unit_test(a_success_burns_it),
+	    cmocka_unit_test(looks_as_said), cmocka_unit_test(normalise),
+	    cmocka_unit_test(expires),	     cmocka_unit_test(one_run_at_a_time_with_a_pause),
+	    cmocka_unit_test(three_guesses), cmocka_unit_test(a_success_burns_it),
 	};
 
 	if (base_init() < 0)

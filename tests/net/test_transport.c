@@ -94,14 +94,16 @@ static void replay_is_the_end(void **state)
 
 static void nonce_beyond_32_bits(void **state)
 {
-	static const uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES] = {0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1};
+	static const uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES] = {0,	 0,    0,    0, 0xff,
+										   0xff, 0xff, 0xff, 1};
 	uint8_t message[5 + NOISE_TAG_LEN], expected[5 + NOISE_TAG_LEN], text[5];
 	uint64_t start = (UINT64_C(2) << 32) - 1;
 	struct ends *ends = *state;
 
 	inject_nonce(ends->send, start);
 	inject_nonce(ends->receive, start);
-	crypto_aead_chacha20poly1305_ietf_encrypt(expected, NULL, (const uint8_t *)"hello", 5, NULL, 0, NULL, nonce, key);
+	crypto_aead_chacha20poly1305_ietf_encrypt(expected, NULL, (const uint8_t *)"hello", 5, NULL, 0, NULL, nonce,
+						  key);
 	assert_int_equal(transport_encrypt(ends->send, "hello", 5, message), 0);
 	assert_memory_equal(message, expected, sizeof(expected));
 	assert_int_equal(transport_decrypt(ends->receive, message, sizeof(message), text), 0);
@@ -137,7 +139,8 @@ static void rekeys_by_count(void **state)
 	crypto_aead_chacha20poly1305_ietf_encrypt(new_key, NULL, zeros, sizeof(zeros), NULL, 0, NULL, nonce, key);
 	memset(nonce, 0, sizeof(nonce));
 	nonce[4 + 2] = 1; /* 2^16 */
-	crypto_aead_chacha20poly1305_ietf_encrypt(expected, NULL, (const uint8_t *)"hello", 5, NULL, 0, NULL, nonce, new_key);
+	crypto_aead_chacha20poly1305_ietf_encrypt(expected, NULL, (const uint8_t *)"hello", 5, NULL, 0, NULL, nonce,
+						  new_key);
 	assert_int_equal(transport_encrypt(ends->send, "hello", 5, message), 0);
 	assert_memory_equal(message, expected, sizeof(expected));
 	assert_int_equal(transport_decrypt(ends->receive, message, sizeof(message), text), 0);
