@@ -70,7 +70,7 @@ int collection_named(struct db *db, enum collection_kind kind, const char *name,
 	_cleanup_(free_ptr) char *key = NULL;
 	size_t key_len = 0;
 	int r = text_nfc(name, len, &key, &key_len);
-	sqlite3_stmt *stmt = db_stmt(db, STMT_COLLECTION_NAMED, &r);
+	sqlite3_stmt *stmt = r < 0 && r != -ERR_MALFORMED ? NULL : db_stmt(db, STMT_COLLECTION_NAMED, &r);
 
 	if (stmt == NULL)
 		return r;

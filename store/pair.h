@@ -58,7 +58,8 @@ int pair_rename(struct txn *txn, int64_t id, const char *name, size_t len, int64
 /* To another collection in one change set; if the entry is there already, one link remains, with the new name.
  * `replaced` as above. The link keeps its id, as a renamed file keeps its inode. */
 int pair_move(struct txn *txn, int64_t id, int64_t collection, const char *name, size_t len, int64_t replaced);
-/* Adds `to` wherever `from` is, under the same names, and removes `from` there: for a file that took another's place. */
+/* Adds `to` wherever `from` is, under the same names, and removes `from` there: for a file that took another's place.
+ * `from` may be deleted. Errors: -ENOENT. */
 int pair_adopt(struct txn *txn, int64_t from_entry, int64_t to_entry);
 
 struct pair_new {

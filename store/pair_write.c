@@ -13,6 +13,7 @@
 #include "store/place.h"
 
 #define MANY_MAX 1000 /* pairs in one change set of a command */
+#define ADOPT_MAX 500  /* pairs in one change set that have two changes each */
 
 /* What a change to a pair needs to know of its collection. */
 struct home {
@@ -162,6 +163,19 @@ static int read_subject(struct txn *txn, int64_t entry, struct subject *ret_subj
 	return 0;
 }
 
+/* Also of a deleted entry. */
+static int entry_uuid(struct txn *txn, int64_t entry, struct uuid *ret_uuid)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct entry e;
+	int r = entry_get(txn_db(txn), entry, &e, &rows);
+
+	if (r < 0)
+		return r;
+	*ret_uuid = e.uuid;
+	return 0;
+}
+
 int pair_add(struct txn *txn, int64_t collection, int64_t entry, const char *name, size_t len, int64_t *ret_id)
 {
 	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
@@ -304,7 +318,7 @@ int pair_move(struct txn *txn, int64_t id, int64_t collection, const char *name,
 
 /* --- several --- */
 
-/* One pair of `from` becomes one of `to`. */
+/* One pair of another entry becomes one of `to`; where `to` is already, its own link stays as it is. */
 static int put_adopted(struct txn *txn, struct change_set *set, const struct pair *pair, const struct subject *to)
 {
 	struct known known = known_from(pair);
@@ -319,24 +333,35 @@ static int put_adopted(struct txn *txn, struct change_set *set, const struct pai
 	return r < 0 ? r : put_removed(set, &home, &known.entry);
 }
 
-int pair_adopt(struct txn *txn, int64_t from_entry, int64_t to_entry)
+/* Up to ADOPT_MAX pairs, in one change set. 1: there were no more. */
+static int adopt_some(struct txn *txn, const struct uuid *from, const struct subject *to)
 {
 	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
-	struct subject from, to;
 	struct pair pair;
-	int r = read_subject(txn, from_entry, &from);
+	int r = pair_of_entry(txn_db(txn), from, &rows), done;
 
-	if (r == 0)
-		r = read_subject(txn, to_entry, &to);
-	if (r == 0)
-		r = pair_of_entry(txn_db(txn), &from.uuid, &rows);
-	while (r == 0 && (r = pair_next(&rows, &pair)) == 0)
-		r = put_adopted(txn, &set, &pair, &to);
+	for (int i = 0; r == 0 && i < ADOPT_MAX && (r = pair_next(&rows, &pair)) == 0; i++)
+		r = put_adopted(txn, &set, &pair, to);
 	if (r < 0)
 		return r;
 	rows_release(&rows);
-	return oplog_commit(txn, &set);
+	done = r;
+	r = oplog_commit(txn, &set);
+	return r < 0 ? r : done;
+}
+
+int pair_adopt(struct txn *txn, int64_t from_entry, int64_t to_entry)
+{
+	struct subject to;
+	struct uuid from;
+	int r = entry_uuid(txn, from_entry, &from);
+
+	if (r == 0)
+		r = read_subject(txn, to_entry, &to);
+	while (r == 0)
+		r = adopt_some(txn, &from, &to);
+	return r < 0 ? r : 0;
 }
 
 /* Commits what has gathered, when it is enough or at the end. */

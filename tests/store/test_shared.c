@@ -352,6 +352,26 @@ static void test_adopt(void **state)
 	assert_int_equal(target_of(l, in_b), new);
 }
 
+/* Also of a file that left and came back over another, and of one that is in more than a change set holds. */
+static void test_adopt_of_a_deleted_entry_and_many(void **state)
+{
+	struct library *l = *state;
+	int64_t loc = library_location(l, "pics"), root = library_root(l, loc);
+	int64_t old = library_file(l, loc, root, "old", 3), new = library_file(l, loc, root, "new", 3), last = 0;
+	char name[16];
+
+	for (int i = 0; i < 1100; i++) {
+		snprintf(name, sizeof(name), "t%d", i);
+		last = library_tag(l, name);
+		assert_int_equal(library_pair(l, last, old, "x", NULL), 0);
+	}
+	library_delete(l, old);
+	assert_string_equal(links(l, last), "");
+	assert_int_equal(CALL(l, do_adopt, .id = old, .other = new), 0);
+	assert_string_equal(links(l, last), "x");
+	library_assert_clean(l);
+}
+
 struct many {
 	const struct pair_new *pairs;
 	size_t count, added;
@@ -679,6 +699,7 @@ int main(void)
 		TEST(test_pair_rename_and_replace),
 		TEST(test_pair_move_is_one_record),
 		TEST(test_adopt),
+		TEST(test_adopt_of_a_deleted_entry_and_many),
 		TEST(test_many),
 		TEST(test_content_is_shared_knowledge),
 		TEST(test_registers_are_independent_and_order_free),
