@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -315,6 +316,18 @@ static void keep_memory_small(void)
 	pthread_attr_destroy(&attr);
 }
 
+/* Each file that somebody holds open in the mount is a descriptor here: the usual soft limit of 1,024 is soon reached, and
+ * then nothing else works either. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* The daemon, in this process. With a report it has sent the outcome when this returns. */
 static int run(const struct daemon_opts *opts, struct out *out, struct channel *report)
 {
@@ -324,6 +337,7 @@ static int run(const struct daemon_opts *opts, struct out *out, struct channel *
 
 	signals_block();
 	keep_memory_small();
+	raise_file_limit();
 	r = open_all(&d);
 	if (r == 0)
 		r = tell_ready(&d);
