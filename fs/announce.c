@@ -32,6 +32,9 @@ enum {
 	ROOM_WAIT_MS = 1000,
 };
 
+/* Beside the changes of store/notice.h: an inode is to be forgotten. Widened it is a directory in which nothing is. */
+#define CHANGE_FORGET ((enum notice_change)(NOTICE_BELOW + 1))
+
 struct packed {
 	uint64_t parent, object;
 	uint16_t name_len;
@@ -205,6 +208,13 @@ void announce_put(void *arg, const struct notice *notices, size_t count, bool bu
 	pthread_mutex_unlock(&a->lock);
 }
 
+void announce_forget(struct announce *announce, uint64_t ino)
+{
+	const struct notice n = { .change = CHANGE_FORGET, .parent = ino, .object = ino };
+
+	announce_put(announce, &n, 1, false);
+}
+
 /* --- working off --- */
 
 /* Everything that the kernel knows below the root, without a look at the catalogue. */
@@ -245,7 +255,10 @@ static int add_notices(struct announce *a, const uint8_t **at, const uint8_t *en
 
 	while (r == 0 && *at < end && !callset_is_full(&a->expansion.calls)) {
 		struct notice notice = unpack(at);
-		r = expansion_add(&a->expansion, db, &notice);
+		if (notice.change == CHANGE_FORGET)
+			r = callset_drop_content(&a->expansion.calls, notice.object);
+		else
+			r = expansion_add(&a->expansion, db, &notice);
 	}
 	return r;
 }

@@ -30,6 +30,8 @@ int announce_new(struct fs *fs, struct store *store, struct grace *grace, const 
 		 struct announce **ret_announce);
 void announce_free(struct announce *announce);
 notice_fn announce_put; /* arg is the announce */
+/* Drops what the kernel remembers of an inode, in its turn: for answers that are not to be remembered. Does not block. */
+void announce_forget(struct announce *announce, uint64_t ino);
 int announce_run(struct announce *announce); /* returns 0 after announce_stop */
 void announce_stop(struct announce *announce);
 /* Waits until all that was put before has been announced. For tests. */

@@ -5,6 +5,7 @@
  * only the kinds of the directories, which never change, are looked at before. */
 #include <errno.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -156,8 +157,6 @@ static int read_target(struct txn *txn, struct making *m)
 	_cleanup_(buf_release) struct buf dir = BUF_INIT;
 	int r;
 
-	if (m->target.path) /* it was followed on the disk */
-		return 0;
 	r = path_of(txn_db(txn), m->spot.parent, &dir);
 	if (r == 0)
 		r = buf_append(&dir, "", 1);
@@ -188,7 +187,6 @@ static void making_release(struct making *m)
 	destination_release(&m->target);
 }
 
-/* Only a text that names nothing is looked for on disk, between two transactions. */
 int fs_symlink(struct fs *fs, uint64_t parent, const char *name, const char *target, struct fs_attr *ret_attr)
 {
 	_cleanup_(making_release) struct making m = { .fs = fs, .spot = { parent, name }, .text = target };
@@ -198,12 +196,35 @@ int fs_symlink(struct fs *fs, uint64_t parent, const char *name, const char *tar
 		r = check_link_name(name);
 	if (r == 0)
 		r = write_through(fs, make_link, &m);
-	if (r == -ENOENT && m.target.path && resolve_real(fs, &m.target) == 0)
-		r = write_through(fs, make_link, &m);
 	if (r < 0)
 		return r;
 	*ret_attr = m.attr;
 	return 0;
+}
+
+static int dir_path(struct fs *fs, uint64_t dir, struct buf *ret_path)
+{
+	_cleanup_(read_end) struct db *db = NULL;
+	int r = read_begin(fs, &db);
+
+	if (r == 0)
+		r = path_of(db, dir, ret_path);
+	return r < 0 ? r : buf_append(ret_path, "", 1);
+}
+
+int fs_real_target(struct fs *fs, uint64_t parent, const char *target, char **ret_real)
+{
+	_cleanup_(destination_release) struct destination d = { 0 };
+	_cleanup_(buf_release) struct buf dir = BUF_INIT;
+	int r = dir_path(fs, parent, &dir);
+
+	if (r == 0)
+		r = resolve_text(fs, (const char *)dir.data, target, &d);
+	if (r == 0)
+		r = resolve_real(fs, &d);
+	if (r < 0)
+		return r;
+	return asprintf(ret_real, "%s%s", d.in_mount ? fs->mountpoint : "", d.path) < 0 ? -ENOMEM : 0;
 }
 
 /* --- removing --- */

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -45,11 +46,29 @@ static int open_regular(const struct local *row, int *ret_fd, struct stat *ret_s
 	return 0;
 }
 
-int fs_open(struct fs *fs, uint64_t ino, int flags, int *ret_fd, bool *ret_keep_cache, bool *ret_direct)
+static int open_entry(struct fs *fs, uint64_t ino, const struct local *row, struct open_file *file)
 {
-	_cleanup_(local_release) struct local row = { 0 };
 	_cleanup_(close_fd) int fd = -1;
 	struct stat st;
+	int r = open_regular(row, &fd, &st);
+
+	if (r == -ENOENT || r == -ENXIO) /* ENXIO: a socket now */
+		node_stale(fs, object_id(ino));
+	if (r < 0)
+		return r == -ENXIO ? -ENOENT : r;
+	file->file = (struct fs_file){ .fd = fd, .direct = differs(row, &st) };
+	if (file->file.direct)
+		node_stale(fs, object_id(ino));
+	r = cached_opens_add(fs->cached_opens, ino, &st, file);
+	if (r == 0)
+		TAKE_FD(fd);
+	return r;
+}
+
+int fs_open(struct fs *fs, uint64_t ino, int flags, struct fs_file **ret_file)
+{
+	_cleanup_(local_release) struct local row = { 0 };
+	_cleanup_(free_ptr) struct open_file *file = NULL;
 	int r;
 
 	if (object_kind(ino) == OBJECT_PAIR)
@@ -61,17 +80,17 @@ int fs_open(struct fs *fs, uint64_t ino, int flags, int *ret_fd, bool *ret_keep_
 		r = check_row(&row, flags);
 	if (r < 0)
 		return r;
-	r = open_regular(&row, &fd, &st);
-	if (r == -ENOENT || r == -ENXIO) /* ENXIO: a socket now */
-		node_stale(fs, object_id(ino));
+	file = malloc(sizeof(*file));
+	if (!file)
+		return -ENOMEM;
+	r = open_entry(fs, ino, &row, file);
 	if (r < 0)
-		return r == -ENXIO ? -ENOENT : r;
-	*ret_direct = differs(&row, &st);
-	*ret_keep_cache = false;
-	if (*ret_direct)
-		node_stale(fs, object_id(ino));
-	else
-		*ret_keep_cache = cached_opens_note(fs->cached_opens, ino, &st);
-	*ret_fd = TAKE_FD(fd);
+		return r;
+	*ret_file = &TAKE_PTR(file)->file;
 	return 0;
+}
+
+void fs_close(struct fs *fs, struct fs_file *file)
+{
+	cached_opens_close(fs->cached_opens, (struct open_file *)file);
 }

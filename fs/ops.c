@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/text.h"
+#include "fs/announce.h"
 #include "store/object.h"
 
 #define LISTING_MAX (256 * 1024) /* bytes of one answer, whatever the kernel asks for; glibc asks for 32 KiB */
@@ -141,7 +141,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	ops->opendir_needed = !(conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT);
 }
 
-/* --- names and attributes: what is answered here may be remembered, so each is bracketed by the grace period --- */
+/* --- names and attributes: what is answered here and may be remembered is bracketed by the grace period --- */
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -173,14 +173,12 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	grace_leave(ops->grace, slot);
 }
 
-static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+static int answer_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-	struct ops *ops = ops_of(req);
 	struct buf *target = &scratch->text;
-	unsigned slot = grace_enter(ops->grace);
 
 	buf_clear(target);
-	int r = fs_readlink(ops->fs, ino, target);
+	int r = fs_readlink(ops_of(req)->fs, ino, target);
 	if (r >= 0)
 		r = buf_append(target, "", 1);
 	if (r >= 0 && target->len > PATH_MAX)
@@ -189,6 +187,23 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 		reply_err(req, r);
 	else
 		fuse_reply_readlink(req, (const char *)target->data);
+	return r;
+}
+
+/* What a symlink in a location answers depends on the disk and on every directory above it, of whose moves no notice tells
+ * the symlinks below. So the kernel is made to forget it at once, whatever happened since: that needs no bracket, and a
+ * slow disk does not hold up the notifier. */
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct ops *ops = ops_of(req);
+
+	if (object_kind(ino) == OBJECT_ENTRY) {
+		if (answer_readlink(req, ino) >= 0)
+			announce_forget(ops->announce, ino);
+		return;
+	}
+	unsigned slot = grace_enter(ops->grace);
+	answer_readlink(req, ino);
 	grace_leave(ops->grace, slot);
 }
 
@@ -203,15 +218,33 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	grace_leave(ops->grace, slot);
 }
 
-static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+/* 1: it replied. -ENOENT: it did not. */
+static int try_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
 	struct ops *ops = ops_of(req);
 	struct fs_attr attr = { 0 };
 	unsigned slot = grace_enter(ops->grace);
 	int r = fs_symlink(ops->fs, parent, name, target, &attr);
 
-	reply_entry(req, r, &attr);
+	if (r != -ENOENT) {
+		reply_entry(req, r, &attr);
+		r = 1;
+	}
 	grace_leave(ops->grace, slot);
+	return r;
+}
+
+/* Only a text that names nothing is looked for on disk, between two attempts and outside the brackets. */
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	char *real = NULL;
+	int r = try_symlink(req, target, parent, name);
+
+	if (r == -ENOENT && fs_real_target(ops_of(req)->fs, parent, target, &real) == 0)
+		r = try_symlink(req, real, parent, name);
+	free(real);
+	if (r < 0)
+		reply_err(req, r);
 }
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -354,22 +387,27 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 
 /* --- contents: not bracketed, a slow disk must not hold up the notifier --- */
 
+static struct fs_file *file_of(const struct fuse_file_info *fi)
+{
+	return (struct fs_file *)(uintptr_t)fi->fh;
+}
+
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	int fd = -1;
-	bool keep_cache = false, direct = false;
-	int r = fs_open(ops_of(req)->fs, ino, fi->flags, &fd, &keep_cache, &direct);
+	struct ops *ops = ops_of(req);
+	struct fs_file *file = NULL;
+	int r = fs_open(ops->fs, ino, fi->flags, &file);
 
 	if (r < 0) {
 		reply_err(req, r);
 		return;
 	}
-	fi->fh = (uint64_t)fd;
-	fi->keep_cache = keep_cache;
-	fi->direct_io = direct;
+	fi->fh = (uint64_t)(uintptr_t)file;
+	fi->keep_cache = file->keep_cache;
+	fi->direct_io = file->direct;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) != 0) /* the caller was interrupted: no release follows */
-		close(fd);
+		fs_close(ops->fs, file);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
@@ -377,14 +415,14 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	struct fuse_bufvec data = FUSE_BUFVEC_INIT(size);
 
 	data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK | FUSE_BUF_FD_RETRY;
-	data.buf[0].fd = (int)fi->fh;
+	data.buf[0].fd = file_of(fi)->fd;
 	data.buf[0].pos = offset;
 	fuse_reply_data(req, &data, 0); /* answers with the error when reading fails */
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	close((int)fi->fh);
+	fs_close(ops_of(req)->fs, file_of(fi));
 	reply_err(req, 0);
 }
 

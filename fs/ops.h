@@ -11,6 +11,8 @@
 #include "fs/grace.h"
 #include "fs/tree.h"
 
+struct announce;
+
 /* How long the kernel may remember what it was told, in seconds. */
 struct ops_timeouts {
 	double entry;  /* a name means that object */
@@ -23,6 +25,7 @@ struct ops_timeouts {
 struct ops {
 	struct fs *fs;
 	struct grace *grace;
+	struct announce *announce;
 	struct fuse_session *session;
 	const struct ops_timeouts *timeouts;
 	bool opendir_needed; /* kernel before 5.1: it takes no ENOSYS for an answer */

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "fs/dir.h"
+#include "fs/mounts.h"
 #include "fs/names.h"
 #include "store/entry.h"
 #include "store/location.h"
@@ -77,8 +78,7 @@ int resolve_normal(const char *path, char **ret_normal)
 	return r < 0 ? r : take_path(&normal, ret_normal);
 }
 
-/* What follows `prefix` in a normal path, if the path is `prefix` or below it: "" or "/..."; NULL otherwise. */
-static const char *path_after(const char *path, const char *prefix)
+const char *resolve_after(const char *path, const char *prefix)
 {
 	size_t len = strcmp(prefix, "/") == 0 ? 0 : strlen(prefix);
 
@@ -98,7 +98,7 @@ void destination_release(struct destination *d)
 /* Takes a normal absolute path: into the mount or not. Without a mount point there is no way in from the system. */
 static int settle(struct fs *fs, const char *normal, struct destination *d)
 {
-	const char *below = fs->mountpoint ? path_after(normal, fs->mountpoint) : NULL;
+	const char *below = fs->mountpoint ? resolve_after(normal, fs->mountpoint) : NULL;
 	char *path = strdup(!below ? normal : *below ? below : "/");
 
 	if (!path)
@@ -184,14 +184,16 @@ static int trail_turn(struct trail *trail, const char *link, const char *rest)
 	return 0;
 }
 
-/* Whether the path so far is the mount point, where the daemon must not look any further. */
-static bool trail_is_at(struct trail *trail, const char *mountpoint)
+/* Whether the daemon must not look any further: at the mount point, or where a library is mounted or bound to. */
+static bool is_mount(struct fs *fs, const struct mounts *mounts, const char *path)
 {
-	return mountpoint && part_is((const char *)trail->done.data, trail->done.len, mountpoint);
+	const struct mount_line *line = mounts_of(mounts, path);
+
+	return (fs->mountpoint && strcmp(path, fs->mountpoint) == 0) || (line && line->is_shelf);
 }
 
-/* One component: 1 = there is none left, or the rest is below the mount point and goes by its text. */
-static int trail_step(struct trail *trail, const char *mountpoint)
+/* One component: 1 = there is none left, or the rest is below a mount point and goes by its text. */
+static int trail_step(struct trail *trail, struct fs *fs, const struct mounts *mounts)
 {
 	char link[PATH_MAX], at[PATH_MAX];
 	const char *part = trail->left, *rest;
@@ -205,14 +207,15 @@ static int trail_step(struct trail *trail, const char *mountpoint)
 	r = push_part(&trail->done, part, len);
 	if (r < 0)
 		return r;
-	if (trail_is_at(trail, mountpoint)) {
+	if (trail->done.len >= sizeof(at))
+		return -ENOENT;
+	if (trail->done.len > 0)
+		memcpy(at, trail->done.data, trail->done.len);
+	at[trail->done.len] = '\0';
+	if (is_mount(fs, mounts, at)) {
 		r = push_path(&trail->done, rest);
 		return r < 0 ? r : 1;
 	}
-	if (trail->done.len >= sizeof(at))
-		return -ENOENT;
-	memcpy(at, trail->done.data, trail->done.len);
-	at[trail->done.len] = '\0';
 	n = trail->done.len > 0 ? readlink(at, link, sizeof(link) - 1) : -1;
 	if (n >= 0) {
 		link[n] = '\0';
@@ -221,6 +224,36 @@ static int trail_step(struct trail *trail, const char *mountpoint)
 	if (trail->done.len > 0 && errno != EINVAL) /* EINVAL: there, and no symlink */
 		return -ENOENT;
 	memmove(trail->left, rest, strlen(rest) + 1);
+	return 0;
+}
+
+static bool is_same_mount(const struct mount_line *a, const struct mount_line *b)
+{
+	return a->is_shelf && b->is_shelf && a->major == b->major && a->minor == b->minor;
+}
+
+/* A path that leads into our mount by way of another mount point becomes one by way of ours. */
+static int enter_mount(struct fs *fs, const struct mounts *mounts, char **path)
+{
+	const struct mount_line *line = mounts_of(mounts, *path), *ours;
+	_cleanup_(free_ptr) char *text = NULL;
+	char *normal;
+	int r;
+
+	if (!line || !line->is_shelf)
+		return 0;
+	ours = fs->mountpoint ? mounts_of(mounts, fs->mountpoint) : NULL;
+	if (!ours || !is_same_mount(line, ours))
+		return -ENOENT;
+	if (asprintf(&text, "%s/%s%s", fs->mountpoint, line->root, resolve_after(*path, line->path)) < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	r = resolve_normal(text, &normal);
+	if (r < 0)
+		return r;
+	free(*path);
+	*path = normal;
 	return 0;
 }
 
@@ -241,21 +274,24 @@ static size_t length_without_name(const char *path)
 int resolve_real(struct fs *fs, struct destination *d)
 {
 	_cleanup_(trail_release) struct trail trail = { 0 };
+	_cleanup_(mounts_release) struct mounts mounts = { 0 };
 	_cleanup_(free_ptr) char *real = NULL;
 	size_t dir_len = length_without_name(d->text);
-	int r = 0;
+	int r = d->in_mount ? -ENOENT : mounts_read(&mounts);
 
-	if (d->in_mount)
-		return -ENOENT;
+	if (r < 0)
+		return r;
 	trail.left = strndup(d->text, dir_len);
 	if (!trail.left)
 		return -ENOMEM;
 	while (r == 0)
-		r = trail_step(&trail, fs->mountpoint);
+		r = trail_step(&trail, fs, &mounts);
 	if (r == 1)
 		r = push_path(&trail.done, d->text + dir_len);
 	if (r == 0)
 		r = take_path(&trail.done, &real);
+	if (r == 0)
+		r = enter_mount(fs, &mounts, &real);
 	if (r < 0)
 		return r;
 	if (strcmp(real, d->path) == 0)
@@ -316,7 +352,7 @@ static int find_location(struct fs *fs, struct db *db, const char *path, int64_t
 	int r = location_list(db, store_info(fs->store)->device_row, 0, &rows);
 
 	while (r == 0 && (r = location_next(&rows, &location)) == 0) {
-		const char *below = path_after(path, location.path);
+		const char *below = resolve_after(path, location.path);
 		if (below) {
 			*ret_root = location.root;
 			*ret_below = below;

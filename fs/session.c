@@ -5,6 +5,7 @@
  *   attributes                   timeouts.attr    expire_entry of its name, then drop_attr
  *   listing of a directory       for ever         drop_content of the directory; also any change of its mtime
  *   target of a link             for ever         drop_content of the link
+ *   target in a location         not at all       announce_forget after each answer, as the kernel keeps what it is told
  *   pages of a file              for ever         drop_content of the file; also any change of its mtime or size
  *   desktop litter is not there  timeouts.absent  nothing: it never will be
  *   another name is not there    not at all
@@ -44,7 +45,6 @@ static const struct ops_timeouts timeouts = { .entry = DAY, .attr = DAY, .absent
 struct session {
 	struct store *store;
 	struct ops ops;
-	struct announce *announce;
 	struct fuse_session *fuse;
 	bool mounted;
 	struct workers *workers;
@@ -95,7 +95,7 @@ static void *notifier_main(void *arg)
 {
 	struct session *s = arg;
 
-	announce_run(s->announce);
+	announce_run(s->ops.announce);
 	return NULL;
 }
 
@@ -110,7 +110,7 @@ static int notifier_start(struct session *s)
 	if (r < 0)
 		return r;
 	s->notifying = true;
-	store_subscribe(s->store, announce_put, s->announce);
+	store_subscribe(s->store, announce_put, s->ops.announce);
 	return 0;
 }
 
@@ -119,7 +119,7 @@ static void notifier_end(struct session *s)
 {
 	if (!s->notifying)
 		return;
-	announce_stop(s->announce);
+	announce_stop(s->ops.announce);
 	store_subscribe(s->store, NULL, NULL);
 	pthread_join(s->notifier, NULL);
 	s->notifying = false;
@@ -214,7 +214,7 @@ static int open_into(struct session *s, const struct session_opts *opts)
 	if (r >= 0)
 		r = workers_new(s->fuse, &s->workers);
 	if (r >= 0)
-		r = announce_new(s->ops.fs, s->store, s->ops.grace, &calls, s, &s->announce);
+		r = announce_new(s->ops.fs, s->store, s->ops.grace, &calls, s, &s->ops.announce);
 	if (r >= 0)
 		r = notifier_start(s);
 	return r;
@@ -265,7 +265,7 @@ void session_close(struct session *s)
 	if (s->fuse)
 		fuse_session_destroy(s->fuse);
 	workers_free(s->workers);
-	announce_free(s->announce);
+	announce_free(s->ops.announce);
 	grace_free(s->ops.grace);
 	free(s);
 }

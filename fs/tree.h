@@ -42,7 +42,9 @@ int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *
 /* 1: the name is desktop litter that is answered from memory: it is not there and never will be (may be cached). */
 int fs_is_litter(struct fs *fs, uint64_t parent, const char *name);
 int fs_getattr(struct fs *fs, uint64_t ino, struct fs_attr *ret_attr);
-int fs_readlink(struct fs *fs, uint64_t ino, struct buf *ret_target); /* Errors: -EPERM: leads outside; -EREMOTE: a peer's */
+/* Of a symlink in a location the disk is read, and the answer depends on where the directories above it stand.
+ * Errors: -EPERM: leads outside; -EREMOTE: a peer's. */
+int fs_readlink(struct fs *fs, uint64_t ino, struct buf *ret_target);
 
 /* Lists a directory from `offset` on (0 = the start). For each entry `fill` is called with its shown name and its
  * attributes, all of them if `plus`, else only ino and type; `next` is the offset that continues after it. When it returns
@@ -52,7 +54,11 @@ int fs_list(struct fs *fs, uint64_t dir, uint64_t offset, bool plus, fs_fill_fn 
 
 int fs_mkdir(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *ret_attr);
 int fs_rmdir(struct fs *fs, uint64_t parent, const char *name);
+/* The target is taken by its text. On -ENOENT, fs_real_target gives another one to try. Never reads the disk. */
 int fs_symlink(struct fs *fs, uint64_t parent, const char *name, const char *target, struct fs_attr *ret_attr);
+/* The target of a symlink in `parent` once real symlinks and bind mounts on its way are followed: an absolute path, on the
+ * heap. Blocks: reads the disk, but never our own mount. Errors: -ENOENT (also when it is the same), -ELOOP. */
+int fs_real_target(struct fs *fs, uint64_t parent, const char *target, char **ret_real);
 int fs_unlink(struct fs *fs, uint64_t parent, const char *name);
 int fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent, const char *new_name, unsigned flags);
 
@@ -60,11 +66,17 @@ int fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_par
  * Always negative: -EPERM or -EROFS. */
 int fs_refuse(struct fs *fs, uint64_t ino);
 
-/* The real file of a local entry, opened for reading beneath its location; `flags` of open(2).
- * ret_keep_cache: the file is what the last cached open saw; ret_direct: it differs from its row, so read past the page
- * cache. Errors: -EREMOTE (a peer's), -EROFS (for writing), -EPERM (FIFO, socket, device), -EISDIR, -ENOENT (vanished),
+struct fs_file {
+	int fd;          /* the real file */
+	bool keep_cache; /* it is what the last cached open saw */
+	bool direct;     /* read past the page cache: it differs from its row, or others have another file open here */
+};
+
+/* The real file of a local entry, opened for reading beneath its location; `flags` of open(2). `ret_file` goes to fs_close.
+ * Errors: -EREMOTE (a peer's), -EROFS (for writing), -EPERM (FIFO, socket, device), -EISDIR, -ENOENT (vanished),
  * -EIO (its location is offline). */
-int fs_open(struct fs *fs, uint64_t ino, int flags, int *ret_fd, bool *ret_keep_cache, bool *ret_direct);
+int fs_open(struct fs *fs, uint64_t ino, int flags, struct fs_file **ret_file);
+void fs_close(struct fs *fs, struct fs_file *file); /* after the kernel has ended all reads; fs_free closes the rest */
 
 int fs_statfs(struct fs *fs, struct statvfs *ret_stat); /* never all zeros; from memory or the library's filesystem */
 

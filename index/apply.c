@@ -1,9 +1,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "index/engine.h"
+#include "index/retry.h"
 
 #define VANISHED_MAX 65536 /* rows that a full compare did not find and keeps until its end */
 
@@ -119,6 +121,7 @@ static int apply_some(struct txn *txn, void *arg)
 	struct apply *apply = &index->apply;
 
 	apply->steps = 0;
+	apply->error = 0;
 	for (;;) {
 		int r;
 
@@ -130,8 +133,10 @@ static int apply_some(struct txn *txn, void *arg)
 		}
 		r = reconcile_apply(txn, &index->reconcile, apply->dirs[apply->at], apply->only_dirs, &apply->item,
 				    &apply->steps);
-		if (r != 0)
-			return r < 0 ? r : 0;
+		if (r < 0)
+			return apply->error = r;
+		if (r > 0)
+			return 0;
 		apply->at++;
 		apply->item = 0;
 	}
@@ -146,10 +151,24 @@ static void finish_all(struct index *index)
 		scan_finish(index, dirs[i]);
 }
 
+/* One step failed in a way that would come again: all others go on without it. */
+static void pass_over(struct index *index, int error)
+{
+	struct apply *apply = &index->apply;
+	struct dir *dir = apply->dirs[apply->at];
+	const struct listing *listing = dir->listing;
+	const char *name = apply->item < listing->count ? listing_name(listing, &listing->items[apply->item]) : NULL;
+
+	if (reconcile_fault(dir, apply->item))
+		engine_passed_over(index, dir, name, "the catalogue cannot take in", error);
+	compare_again(index, NULL);
+}
+
 void apply_step(struct index *index)
 {
 	struct store_write_opts bulk = {.priority = STORE_BULK};
 	struct apply *apply = &index->apply;
+	int r;
 
 	if (apply->count == 0 || !engine_may_write(index))
 		return;
@@ -157,7 +176,11 @@ void apply_step(struct index *index)
 		compare_again(index, NULL);
 	if (apply->count == 0)
 		return;
-	if (engine_wrote(index, store_write(index->store, &bulk, apply_some, index)) < 0)
+	apply->error = 0;
+	r = store_write(index->store, &bulk, apply_some, index);
+	if (r < 0 && r == apply->error && !retry_helps(r))
+		pass_over(index, r);
+	else if (engine_wrote(index, r) < 0)
 		apply->again = true;
 	else if (apply->at == apply->count && !apply->only_dirs)
 		finish_all(index);
@@ -173,16 +196,38 @@ static int write_results(struct txn *txn, void *arg)
 		const struct hasher_result *result = &index->results[i];
 		int r = entry_set_content(txn, result->entry, result->size, result->mtime_ns, result->content);
 
+		index->result_at = i;
 		/* It changed meanwhile, or is gone: then it is another file's turn. */
 		if (r < 0 && r != -ERR_STALE && r != -ENOENT && r != -EPERM)
 			return r;
 	}
+	index->result_at = index->result_count;
 	return 0;
+}
+
+/* One result failed in a way that would come again: the others go on without it. */
+static void drop_result(struct index *index, int error)
+{
+	struct hasher_result *results = index->results;
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	int64_t row = results[index->result_at].entry;
+	struct entry entry;
+	struct site *site = NULL;
+
+	if (entry_get(index->db, row, &entry, &rows) >= 0)
+		site = engine_site(index, entry.location);
+	rows_release(&rows);
+	if (site)
+		engine_passed_over_row(index, site, row, "the catalogue cannot take in the content id of", error);
+	index->result_count--;
+	memmove(&results[index->result_at], &results[index->result_at + 1],
+		(index->result_count - index->result_at) * sizeof(*results));
 }
 
 void apply_results(struct index *index, bool eager)
 {
 	struct store_write_opts bulk = {.priority = STORE_BULK};
+	int r;
 
 	if (!index->hasher || !engine_may_write(index))
 		return;
@@ -190,6 +235,10 @@ void apply_results(struct index *index, bool eager)
 		index->result_count = hasher_take(index->hasher, eager, index->results, ENGINE_RESULTS_MAX);
 	if (index->result_count == 0)
 		return;
-	if (engine_wrote(index, store_write(index->store, &bulk, write_results, index)) >= 0)
+	index->result_at = index->result_count;
+	r = store_write(index->store, &bulk, write_results, index);
+	if (r < 0 && !retry_helps(r) && index->result_at < index->result_count)
+		drop_result(index, r);
+	else if (engine_wrote(index, r) >= 0)
 		index->result_count = 0;
 }

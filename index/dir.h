@@ -32,6 +32,7 @@ struct dir {
 	bool fresh;    /* its row has nothing below it */
 	bool again;    /* something happened while it was read: read it again, ... */
 	bool again_deep, again_full;
+	bool faulty;  /* its own row cannot be written: reconcile_fault */
 	bool by_name; /* only some names of it were looked at */
 	char name[];  /* NUL-terminated; empty for the root */
 };

@@ -41,6 +41,7 @@ struct apply {
 	size_t at, item; /* how far it has come */
 	size_t steps;	 /* of this transaction */
 	bool again;	 /* a transaction failed: compare anew */
+	int error;	 /* that a step of it came to; 0 = it was the transaction itself */
 };
 
 /* Somebody waits, on whose stack the request is. */
@@ -106,7 +107,9 @@ struct index {
 	bool more_read;					  /* directories were read that had no room in it */
 	struct hasher_result results[ENGINE_RESULTS_MAX]; /* to be written */
 	size_t result_count;
-	uint64_t retry_ms; /* writes wait until then; 0 = they do not */
+	size_t result_at;	/* the one that is being written */
+	struct idmap told_rows; /* hashes of what cannot be written and was said: 1 */
+	uint64_t retry_ms;	/* writes wait until then; 0 = they do not */
 	uint64_t retry_delay_ms;
 	bool said_retry;
 	uint64_t next_poll_ms;
@@ -129,6 +132,13 @@ bool engine_may_write(const struct index *index); /* no failed write is waited f
 
 /* The end of a write: an error makes writes wait, and is said once. Passes `error` on. */
 int engine_wrote(struct index *index, int error);
+
+/* Something of a directory (`name`; NULL: the directory itself) cannot be written and is passed over: said once for
+ * each. `what` begins the sentence. */
+void engine_passed_over(struct index *index, const struct dir *dir, const char *name, const char *what, int error);
+
+/* The same for a row. */
+void engine_passed_over_row(struct index *index, struct site *site, int64_t row, const char *what, int error);
 
 /* --- request.c: what other threads ask for --- */
 
@@ -193,8 +203,12 @@ void look_at_links(struct index *index, struct db *db, const struct site *site, 
 
 /* --- presence.c: whether the roots are there --- */
 
-/* Opens the root for work. False: it is not there, and the site is offline now. */
-bool presence_enter(struct index *index, struct site *site);
-void presence_check(struct index *index, struct site *site); /* it may have gone, or have come back */
+/* Opens the root for work. Errors: -ENODEV: it is not there, and the site is offline now; others: it cannot be told
+ * now, and writes wait a moment (engine_may_write). */
+int presence_enter(struct index *index, struct site *site);
+
+/* It may have gone, or have come back, or the user took another folder for it. 0: the site is online, or comes back as
+ * soon as nothing of before is pending. Errors: -ENODEV: it is offline; others: it cannot be told now. */
+int presence_check(struct index *index, struct site *site);
 void presence_poll(struct index *index);
 void presence_tidy(struct index *index); /* lets go of roots that are not in use, and of the watches of those offline */

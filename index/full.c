@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "index/engine.h"
+#include "index/retry.h"
 
 /* --- those who wait --- */
 
@@ -231,7 +232,7 @@ void full_start(struct index *index, struct site *site)
 	struct dir *root = NULL;
 	int r;
 
-	if (!presence_enter(index, site))
+	if (presence_enter(index, site) < 0)
 		return;
 	site->want_full = false;
 	site->full_here = site->wanted_here;
@@ -333,6 +334,8 @@ static void finish_full(struct index *index, struct site *site)
 	r = store_write(index->store, &bulk, set_scanned, site);
 	if (r == -ENOENT || r == -EPERM) /* the location was removed */
 		full_end(index, site, -ENOENT);
+	else if (r < 0 && !retry_helps(r))
+		full_end(index, site, r);
 	else if (engine_wrote(index, r) >= 0)
 		full_end(index, site, 0);
 }

@@ -40,6 +40,8 @@ struct hasher {
 	pthread_cond_t changed; /* on CLOCK_MONOTONIC */
 	struct idmap queue;	/* entry id -> not before, monotonic ms */
 	bool pass;		/* a pass over all rows is wanted */
+	uint64_t retry_ms;	/* ... from then on, monotonic; 0 = it is not */
+	unsigned retries;	/* passes that were made so, in a row */
 	bool paused;
 	bool busy;     /* the thread has taken work */
 	uint64_t left; /* files that the pass has not come to */
@@ -56,12 +58,13 @@ struct hasher {
 	int64_t after; /* the pass has come to here */
 	bool passing;
 	int64_t root_of; /* location whose root is open; 0 = none */
-	int root_fd;	 /* -1: it is not there */
+	int root_fd;	 /* negative errno: it cannot be opened */
 };
 
 struct batch {
 	int64_t entries[BATCH_MAX];
 	size_t count;
+	bool queued; /* from the queue */
 };
 
 /* --- one file --- */
@@ -92,7 +95,7 @@ static int load_file(struct hasher *h, int64_t entry, struct file *ret_file)
 static void leave_root(struct hasher *h)
 {
 	close_fd(&h->root_fd);
-	h->root_fd = -1;
+	h->root_fd = -ENODEV;
 	h->root_of = 0;
 }
 
@@ -117,7 +120,7 @@ static int open_file(struct hasher *h, int64_t entry, int64_t location)
 
 	enter_root(h, location);
 	if (h->root_fd < 0)
-		return -ENODEV;
+		return h->root_fd;
 	r = entry_path(h->db, entry, &path);
 	if (r >= 0)
 		r = buf_append(&path, "", 1);
@@ -183,6 +186,36 @@ static void add_result(struct hasher *h, const struct hasher_result *result)
 		h->opts.wake(h->opts.arg);
 }
 
+/* The disk is away or fails, or this process is short of something. */
+static bool may_pass(int error)
+{
+	switch (-error) {
+	case EIO:
+	case ENODEV:
+	case ENXIO:
+	case ESTALE:
+	case ETIMEDOUT:
+	case EAGAIN:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A file could not be read that may be readable later. One that was just asked for begins the row of passes anew. */
+static void retry_later(struct hasher *h, bool asked_for)
+{
+	pthread_mutex_lock(&h->lock);
+	if (asked_for)
+		h->retries = 0;
+	if (h->retry_ms == 0 && h->retries < HASHER_RETRIES_MAX)
+		h->retry_ms = clock_monotonic_ms() + ((uint64_t)HASHER_RETRY_MS << h->retries++);
+	pthread_mutex_unlock(&h->lock);
+}
+
 static void work_on(struct hasher *h, const struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count && !atomic_load(&h->stop); i++) {
@@ -193,7 +226,9 @@ static void work_on(struct hasher *h, const struct batch *batch)
 			add_result(h, &result);
 		else if (r == -ERR_STALE || r == -ENOENT)
 			h->opts.differs(h->opts.arg, batch->entries[i]);
-		/* Other errors: it cannot be read now. It stays without until something about it changes. */
+		else if (r < 0 && may_pass(r))
+			retry_later(h, batch->queued);
+		/* Other errors: it stays without until something about it changes. */
 	}
 	leave_root(h);
 }
@@ -276,6 +311,8 @@ static void step_pass(struct hasher *h, struct batch *batch)
 	pthread_mutex_lock(&h->lock);
 	begin = h->pass;
 	h->pass = false;
+	if (begin)
+		h->retry_ms = 0;
 	pthread_mutex_unlock(&h->lock);
 	if (begin) {
 		uint64_t left = count_unhashed(h);
@@ -309,6 +346,10 @@ static bool wait_for_work(struct hasher *h)
 
 		if (atomic_load(&h->stop))
 			return false;
+		if (h->retry_ms != 0 && h->retry_ms <= clock_monotonic_ms())
+			h->pass = true;
+		else if (h->retry_ms != 0 && h->retry_ms < next)
+			next = h->retry_ms;
 		if (!h->paused && (is_passing(h) || next <= clock_monotonic_ms()))
 			return true;
 		if (h->paused || next == UINT64_MAX) {
@@ -340,6 +381,7 @@ static void *run(void *arg)
 
 		h->busy = true;
 		take_queued(h, &batch);
+		batch.queued = batch.count > 0;
 		pthread_mutex_unlock(&h->lock);
 		if (batch.count == 0)
 			step_pass(h, &batch);
@@ -382,7 +424,7 @@ int hasher_new(const struct hasher_opts *opts, struct hasher **ret_hasher)
 	h->opts = *opts;
 	h->buffer = buffer;
 	h->pass = true;
-	h->root_fd = -1;
+	h->root_fd = -ENODEV;
 	pthread_mutex_init(&h->lock, NULL);
 	r = init_cond(&h->changed);
 	if (r >= 0)
@@ -427,6 +469,7 @@ void hasher_pass(struct hasher *h)
 {
 	pthread_mutex_lock(&h->lock);
 	h->pass = true;
+	h->retries = 0;
 	pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);
 }

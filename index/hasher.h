@@ -3,7 +3,9 @@
  *
  * It never writes the catalogue, as a thread of low priority must not hold the write gate: results are taken and
  * written by the index thread. What is to be done is in the rows (entry_list_unhashed), so it goes on after a restart;
- * a file that cannot be read is passed over until something about it changes or the next start. Threads: any. */
+ * a file that cannot be read is passed over until something about it changes, the next pass or the next start. If it
+ * was an error that may pass, as of a disk that was away, passes follow by themselves: after a second, then after twice
+ * as long each time, HASHER_RETRIES_MAX in all. Threads: any. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +14,9 @@
 
 #include "base/hash.h"
 #include "store/store.h"
+
+#define HASHER_RETRY_MS	   1000
+#define HASHER_RETRIES_MAX 11 /* half an hour */
 
 struct hasher;
 

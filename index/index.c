@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "index/engine.h"
 
 #define SITES_POLLED 256 /* watches that wake the thread: the kernel allows 128 instances, if nobody raises that */
@@ -110,6 +111,45 @@ int engine_wrote(struct index *index, int error)
 	return error;
 }
 
+#define TOLD_MAX 256 /* rows that are named; with more the catalogue has other troubles */
+
+void engine_passed_over(struct index *index, const struct dir *dir, const char *name, const char *what, int error)
+{
+	_cleanup_(buf_release) struct buf path = BUF_INIT;
+	_cleanup_(free_ptr) char *shown = NULL;
+	uint64_t key = (uint64_t)dir->id;
+
+	for (const char *at = name; at && *at; at++) /* FNV-1a */
+		key = (key ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+	if (index->told_rows.count >= TOLD_MAX || idmap_get(&index->told_rows, key + 1, 0) != 0)
+		return;
+	idmap_put(&index->told_rows, key + 1, 1);
+	if (dir_path(dir, &path) >= 0) {
+		if (name && path.len > 0)
+			buf_append(&path, "/", 1);
+		if (name)
+			buf_append_str(&path, name);
+		shown = buf_error(&path) < 0 ? NULL : text_printable(path.data, path.len);
+	}
+	engine_say(index, "error", "%s: %s %s: %s. All else goes on; run `shelf check`.", dir->site->name, what,
+		   shown ? shown : "?", err_str(error));
+}
+
+void engine_passed_over_row(struct index *index, struct site *site, int64_t row, const char *what, int error)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	_cleanup_(dir_unrefp) struct dir *dir = NULL;
+	_cleanup_(free_ptr) char *name = NULL;
+	struct entry entry;
+
+	if (entry_get(index->db, row, &entry, &rows) < 0)
+		return;
+	name = strndup(entry.name, entry.name_len);
+	rows_release(&rows); /* the same statement again */
+	if (name && dir_load(index->db, site, entry.parent, &dir) >= 0)
+		engine_passed_over(index, dir, name, what, error);
+}
+
 /* --- the thread --- */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -174,13 +214,18 @@ static void halfway(void *arg, int64_t dir)
 	coalesce_dir(index->coalesce, clock_monotonic_ms(), dir, true);
 }
 
+static void stuck(void *arg, struct site *site, int64_t row, int error)
+{
+	engine_passed_over_row(arg, site, row, "what is gone from disk cannot be deleted from the catalogue:", error);
+}
+
 static void delete_vanished(struct index *index)
 {
 	struct site *site = vanish_site(index->vanish);
 	size_t deleted;
 	int r;
 
-	if (!site || !engine_may_write(index) || !presence_enter(index, site))
+	if (!site || !engine_may_write(index) || presence_enter(index, site) < 0)
 		return;
 	r = vanish_step(index->vanish, index->db, &deleted);
 	site->tally.changed += deleted;
@@ -318,6 +363,7 @@ static int start_parts(struct index *index, bool hash)
 	    .present = present,
 	    .unlinked = unlinked,
 	    .halfway = halfway,
+	    .stuck = stuck,
 	    .arg = index,
 	};
 	struct hasher_opts hasher_opts = {.store = index->store, .wake = wake, .differs = differs, .arg = index};
@@ -356,6 +402,7 @@ static void release(struct index *index)
 		free(*path);
 	free(index->forbidden);
 	free(index->added);
+	idmap_release(&index->told_rows);
 	close_fd(&index->wake_fd);
 	pthread_cond_destroy(&index->changed);
 	pthread_mutex_destroy(&index->lock);

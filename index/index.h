@@ -65,7 +65,8 @@ void index_status(struct index *index, struct index_status *ret_status);
 
 /* Whether `path` can be a location: an existing directory, absolute path in *ret_path (heap, symlinks resolved), not inside
  * another location of this device or around one, not inside `forbidden`, no pseudo filesystem. On an error *ret_reason
- * (heap) says in one sentence what is wrong and what to do.
+ * (heap) says in one sentence what is wrong and what to do. Locations that are added meanwhile make location_add fail
+ * with -ERR_STALE.
  * Errors: -ENOENT, -ENOTDIR, -EACCES, -EEXIST (location at or around it), -EINVAL. */
 int index_check_root(struct db *db, const char *path, const char *const *forbidden, char **ret_path,
 		     struct location_new *ret_new, char **ret_reason);

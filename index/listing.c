@@ -38,7 +38,7 @@ static int add(struct listing *listing, const char *name, size_t len, struct see
 	if (listing->names.len + len >= UINT32_MAX)
 		return -ENOMEM;
 	*ret_seen = &listing->items[listing->count];
-	**ret_seen = (struct seen){.name = (uint32_t)listing->names.len, .len = (uint16_t)len};
+	**ret_seen = (struct seen){.name = (uint32_t)listing->names.len, .len = (uint8_t)len};
 	if (buf_append(&listing->names, name, len) < 0 || buf_append(&listing->names, "", 1) < 0)
 		return -ENOMEM;
 	listing->count++;

@@ -35,7 +35,8 @@ struct seen {
 	struct entry_attr attr;
 	int64_t row;   /* its entry; 0 = none */
 	uint32_t name; /* where it begins in `names` */
-	uint16_t len;
+	uint8_t len;
+	uint8_t faults; /* errors that its step came to: reconcile_fault */
 	uint8_t flags;
 	uint8_t step;
 };

@@ -215,8 +215,12 @@ static void look_at_dir(const struct look *look)
 	struct dir *dir = NULL;
 	int r;
 
-	if (!presence_enter(look->index, look->site))
+	r = presence_enter(look->index, look->site);
+	if (r < 0) {
+		if (r != -ENODEV)
+			again(look, ENGINE_RETRY_MS, false);
 		return;
+	}
 	if (atomic_load(&look->site->abort) ||
 	    (look->places[0].name && scan_is_read(look->site, look->places[0].dir))) {
 		again(look, WAIT_MS, false);

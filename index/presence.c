@@ -8,17 +8,25 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "index/engine.h"
+#include "index/retry.h"
 
-static void go_offline(struct index *index, struct site *site)
+/* Ends what is under way; those who wait for a compare that has not begun wait on. */
+static void leave(struct index *index, struct site *site)
 {
-	_cleanup_(free_ptr) char *shown = text_printable(site->path, strlen(site->path));
-
-	site->offline = site->state_dirty = true;
+	site->offline = true;
 	site->returning = false;
 	atomic_store(&site->abort, true);
 	apply_drop(index, site);
 	vanish_drop(index->vanish, site);
 	full_end(index, site, -ENODEV);
+}
+
+static void go_offline(struct index *index, struct site *site)
+{
+	_cleanup_(free_ptr) char *shown = text_printable(site->path, strlen(site->path));
+
+	leave(index, site);
+	site->state_dirty = true;
 	full_fail(index, site->id, -ENODEV);
 	if (!site->told_offline)
 		engine_say(index, "warning",
@@ -36,21 +44,26 @@ static void come_back(struct index *index, struct site *site)
 	site->want_full = site->wanted_here = true; /* its end writes that it is ready */
 }
 
-bool presence_enter(struct index *index, struct site *site)
+int presence_enter(struct index *index, struct site *site)
 {
+	int r;
+
 	if (site->offline)
-		return false;
-	if (site_enter(site) < 0) {
+		return -ENODEV;
+	r = site_enter(site);
+	if (r == -ENODEV)
 		go_offline(index, site);
-		return false;
-	}
+	else if (r < 0)
+		index->retry_ms = clock_monotonic_ms() + ENGINE_RETRY_MS;
+	if (r < 0)
+		return r;
 	if (site->returning) {
 		engine_say(index, "info", "%s is back.", site->name);
 		if (index->hasher)
 			hasher_pass(index->hasher);
 	}
 	site->returning = site->told_offline = false;
-	return true;
+	return 0;
 }
 
 static bool is_quiet(const struct index *index, const struct site *site)
@@ -58,14 +71,25 @@ static bool is_quiet(const struct index *index, const struct site *site)
 	return site->pending.count == 0 && index->apply.count == 0 && vanish_is_empty(index->vanish);
 }
 
-void presence_check(struct index *index, struct site *site)
+int presence_check(struct index *index, struct site *site)
 {
-	bool there = site_is_there(site);
+	bool another = site_read_identity(site, index->db) > 0;
+	int r = site_look(site);
 
-	if (!site->offline && !there)
+	if (r == -ENODEV && !site->offline)
 		go_offline(index, site);
-	else if (site->offline && there && site->pending.count == 0 && !atomic_load(&site->abort))
+	else if (r == -ENODEV) /* it came and went before those who wait for it had their turn */
+		full_fail(index, site->id, r);
+	if (r < 0)
+		return r;
+	/* What is open and watched is the folder of before. */
+	if (another && !site->offline) {
+		leave(index, site);
+		site->check_root = true;
+	} else if (site->offline && site->pending.count == 0 && !atomic_load(&site->abort)) {
 		come_back(index, site);
+	}
+	return 0;
 }
 
 static int set_offline(struct txn *txn, void *arg)
@@ -83,7 +107,7 @@ static void write_state(struct index *index, struct site *site)
 	if (!site->state_dirty || !engine_may_write(index))
 		return;
 	r = store_write(index->store, &bulk, set_offline, site);
-	if (r == -ENOENT || r == -EPERM || engine_wrote(index, r) >= 0)
+	if ((r < 0 && !retry_helps(r)) || engine_wrote(index, r) >= 0) /* the location is gone, or worse */
 		site->state_dirty = false;
 }
 
@@ -95,9 +119,11 @@ void presence_poll(struct index *index)
 	if (due)
 		index->next_poll_ms = now + ENGINE_POLL_MS;
 	for (struct site *site = index->sites; site; site = site->next) {
-		if (due || site->check_root)
-			presence_check(index, site);
+		bool asked = site->check_root;
+
 		site->check_root = false;
+		if (due || asked)
+			presence_check(index, site);
 		write_state(index, site);
 	}
 }

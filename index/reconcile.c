@@ -157,6 +157,21 @@ static int compare_name(struct db *db, const struct reconcile *reconcile, struct
 	return 0;
 }
 
+/* What could not be written with its pairs (1) is written without them, and not at all after that (2). */
+#define FAULTS_MAX 2
+
+static void pass_over(struct seen *seen)
+{
+	if (seen->step == STEP_NEW || seen->step == STEP_REPLACE) /* no row is this one's */
+		seen->row = 0;
+	seen->step = STEP_NONE;
+}
+
+static bool differs_itself(const struct dir *dir)
+{
+	return dir->listing->has_self && !dir->faulty && !is_same_attr(&dir->listing->self, &dir->attr);
+}
+
 int reconcile_compare(struct db *db, const struct reconcile *reconcile, struct dir *dir,
 		      struct reconcile_changes *ret_changes)
 {
@@ -177,10 +192,12 @@ int reconcile_compare(struct db *db, const struct reconcile *reconcile, struct d
 		if (r < 0)
 			return r;
 	}
-	changes.any = listing->has_self && !is_same_attr(&listing->self, &dir->attr);
+	changes.any = differs_itself(dir);
 	for (size_t i = 0; i < listing->count; i++) {
-		const struct seen *seen = &listing->items[i];
+		struct seen *seen = &listing->items[i];
 
+		if (seen->faults >= FAULTS_MAX)
+			pass_over(seen);
 		changes.any |= seen->step != STEP_NONE;
 		changes.new_dirs |= seen->step == STEP_NEW && S_ISDIR(seen->attr.mode);
 	}
@@ -201,10 +218,40 @@ struct step {
 	const char *name;
 };
 
-/* Errors that concern one row and not the catalogue: it is gone meanwhile, with its location or by another hand. */
-static bool is_about_row(int error)
+/* 1 = the row is deleted, 0 = it is not. */
+static int is_deleted(struct db *db, int64_t row)
 {
-	return error == -ENOENT || error == -EPERM || error == -EINVAL;
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct entry entry;
+	int r = entry_get(db, row, &entry, &rows);
+
+	return r == -ENOENT ? 1 : r < 0 ? r : entry.deleted;
+}
+
+/* 1 = the location is deleted, or is not this device's any more; 0 = it is. */
+static int is_lost(struct txn *txn, const struct site *site)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct location location;
+	int r = location_get(txn_db(txn), site->id, &location, &rows);
+
+	return r == -ENOENT ? 1 : r < 0 ? r : location.device != txn_info(txn)->device_row;
+}
+
+/* Whether an error came because what is written to is gone meanwhile, with its location or by another hand: then there
+ * is nothing to be done. `row`: 0 = none. The same error of anything else is not of this kind. 1 = yes. */
+static int is_about_row(struct txn *txn, const struct dir *dir, int64_t row, int error)
+{
+	int r;
+
+	if (error != -ENOENT && error != -EPERM && error != -EINVAL)
+		return 0;
+	r = is_lost(txn, dir->site);
+	if (r == 0)
+		r = is_deleted(txn_db(txn), dir->id);
+	if (r == 0 && row != 0)
+		r = is_deleted(txn_db(txn), row);
+	return r;
 }
 
 static int insert(const struct step *step)
@@ -318,6 +365,8 @@ static int take_over(const struct step *step)
 	tell_stray(step, &kin);
 	if (kin.live)
 		step->reconcile->vanished(step->reconcile->arg, step->dir, kin.row);
+	if (step->seen->faults > 0) /* its pairs are what could not be written */
+		return 0;
 	r = has_pairs(txn_db(step->txn), &kin.uuid);
 	return r > 0 ? pair_adopt(step->txn, kin.row, step->seen->row) : r;
 }
@@ -372,10 +421,11 @@ static int do_replace(const struct step *step)
 	return r < 0 ? r : do_new(step);
 }
 
+/* On an error the item is as it was. */
 static int do_step(const struct step *step)
 {
-	struct seen *seen = step->seen;
-	int r = 0;
+	struct seen *seen = step->seen, before = *seen;
+	int r = 0, about;
 
 	if (seen->step == STEP_NEW)
 		r = do_new(step);
@@ -383,23 +433,27 @@ static int do_step(const struct step *step)
 		r = do_update(step);
 	else if (seen->step == STEP_REPLACE)
 		r = do_replace(step);
-	if (is_about_row(r)) {
+	about = r < 0 ? is_about_row(step->txn, step->dir, before.row, r) : 0;
+	if (about > 0) {
 		seen->row = 0;
 		r = 0;
 	}
 	if (r >= 0)
 		seen->step = STEP_DONE;
-	return r;
+	else
+		*seen = before;
+	return about < 0 ? about : r;
 }
 
 static int update_self(struct txn *txn, struct dir *dir)
 {
-	int r;
+	int r, about;
 
-	if (!dir->listing->has_self || is_same_attr(&dir->listing->self, &dir->attr))
+	if (!differs_itself(dir))
 		return 0;
 	r = entry_update(txn, dir->id, &dir->listing->self);
-	return is_about_row(r) ? 0 : r;
+	about = r < 0 ? is_about_row(txn, dir, 0, r) : 0;
+	return about != 0 ? (about < 0 ? about : 0) : r;
 }
 
 static bool is_due(const struct seen *seen, bool only_dirs)
@@ -430,4 +484,13 @@ int reconcile_apply(struct txn *txn, const struct reconcile *reconcile, struct d
 		}
 	}
 	return only_dirs ? 0 : update_self(txn, dir);
+}
+
+bool reconcile_fault(struct dir *dir, size_t item)
+{
+	if (item >= dir->listing->count) {
+		dir->faulty = true;
+		return true;
+	}
+	return ++dir->listing->items[item].faults >= FAULTS_MAX;
 }

@@ -34,7 +34,12 @@ int reconcile_compare(struct db *db, const struct reconcile *reconcile, struct d
 
 /* Does the steps from *item on, until all are done (0) or the transaction should end (1). With `only_dirs` only new
  * directories: these go first, so that what was moved along with one keeps its place. Steps are marked as done with the
- * row that the name has now; *steps counts those of this transaction. Errors: store/ errors; the steps must be compared
- * anew then. */
+ * row that the name has now; *steps counts those of this transaction. Errors: store/ errors, and any other that one
+ * step comes to: that of *item, or of the directory's own row if *item is the number of items. Nothing of the
+ * transaction may be committed then, and the steps must be compared anew. */
 int reconcile_apply(struct txn *txn, const struct reconcile *reconcile, struct dir *dir, bool only_dirs, size_t *item,
 		    size_t *steps);
+
+/* Notes that a step failed with an error that would come again (retry.h). The first time it is compared anew and done
+ * without taking over pairs; after that it is passed over: true. */
+bool reconcile_fault(struct dir *dir, size_t item);

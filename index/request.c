@@ -52,14 +52,14 @@ static void take_rescan(struct index *index, int64_t location)
 	struct site *site;
 	int r = find_or_add_site(index, location, &site);
 
-	if (r >= 0) {
-		presence_check(index, site);
-		r = site->offline ? -ENODEV : 0;
-	}
+	if (r >= 0)
+		r = presence_check(index, site);
 	if (r < 0) {
 		full_fail(index, location, r);
 		return;
 	}
+	if (index->hasher) /* files that could not be read may be readable now */
+		hasher_pass(index->hasher);
 	/* One that is under way may have passed what this caller is after; but the first scan is the one to wait for.
 	 */
 	if (site->full && site->unscanned)

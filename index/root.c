@@ -74,8 +74,11 @@ int root_open(const char *path, const struct location_identity *expected)
 {
 	_cleanup_(close_fd) int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct location_identity found;
+	int r = fd < 0 ? -errno : root_identify(fd, &found);
 
-	if (fd < 0 || root_identify(fd, &found) < 0 || !root_is_same(&found, expected))
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM) /* says nothing of the directory */
+		return r;
+	if (r < 0 || !root_is_same(&found, expected))
 		return -ENODEV;
 	return TAKE_FD(fd);
 }
@@ -234,7 +237,7 @@ static int find_self(struct db *db, int64_t *ret_device)
 	return r < 0 ? r : -ENOENT;
 }
 
-static int check_others(const struct check *check, struct db *db)
+static int check_others(const struct check *check, struct db *db, int64_t *ret_until)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct location other;
@@ -246,7 +249,9 @@ static int check_others(const struct check *check, struct db *db)
 		r = location_list(db, self, 0, &rows);
 	if (r < 0)
 		return refuse(check, r, "The library cannot be read to check %s; run `shelf check`.", check->shown);
+	*ret_until = 0;
 	while ((r = location_next(&rows, &other)) == 0) {
+		*ret_until = other.id;
 		r = check_other(check, &other);
 		if (r < 0)
 			return r;
@@ -274,6 +279,7 @@ static int describe(const struct check *check, struct location_new *ret_new)
 
 static int check_all(struct check *check, struct db *db, const char *const *forbidden, struct location_new *ret_new)
 {
+	int64_t until = 0;
 	int r;
 
 	r = look_at_root(check);
@@ -282,8 +288,14 @@ static int check_all(struct check *check, struct db *db, const char *const *forb
 	if (r >= 0)
 		r = check_filesystem(check);
 	if (r >= 0)
-		r = check_others(check, db);
-	return r < 0 ? r : describe(check, ret_new);
+		r = check_others(check, db, &until);
+	if (r >= 0)
+		r = describe(check, ret_new);
+	if (r < 0)
+		return r;
+	ret_new->checked = true;
+	ret_new->checked_until = until;
+	return 0;
 }
 
 int index_check_root(struct db *db, const char *path, const char *const *forbidden, char **ret_path,

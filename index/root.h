@@ -10,7 +10,8 @@
 bool root_is_same(const struct location_identity *a, const struct location_identity *b);
 
 /* Opens the directory at `path` (O_PATH) if it is the one that `expected` describes.
- * Errors: -ENODEV: it is gone, cannot be reached or is another one. */
+ * Errors: -ENODEV: it is gone, cannot be reached or is another one; -EMFILE, -ENFILE, -ENOMEM: that cannot be told
+ * now. */
 int root_open(const char *path, const struct location_identity *expected);
 
 /* Whether others may change what is at `fd` without this kernel's knowing, so that watches do not see all: a network

@@ -131,19 +131,34 @@ void site_free(struct site *site)
 	free(site);
 }
 
+int site_read_identity(struct site *site, struct db *db)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct location location;
+	int r;
+
+	r = location_get(db, site->id, &location, &rows);
+	if (r < 0)
+		return r;
+	r = !root_is_same(&location.identity, &site->identity);
+	site->identity = location.identity;
+	return r;
+}
+
 int site_enter(struct site *site)
 {
 	struct beneath_stat st;
-	int fd;
+	int fd, r;
 
 	if (site->root_fd >= 0)
 		return 0;
 	fd = root_open(site->path, &site->identity);
 	if (fd < 0)
 		return fd;
-	if (beneath_look(fd, "", 0, &st) < 0) {
+	r = beneath_look(fd, "", 0, &st);
+	if (r < 0) {
 		close(fd);
-		return -ENODEV;
+		return r == -ENOMEM ? r : -ENODEV;
 	}
 	site->root_fd = fd;
 	site->device = st.device;
@@ -157,11 +172,11 @@ void site_leave(struct site *site)
 	site->root_fd = -1;
 }
 
-bool site_is_there(const struct site *site)
+int site_look(const struct site *site)
 {
 	_cleanup_(close_fd) int fd = root_open(site->path, &site->identity);
 
-	return fd >= 0;
+	return fd < 0 ? fd : 0;
 }
 
 struct ignore *site_ignore(const struct site *site, int64_t dir)

@@ -73,12 +73,16 @@ int site_load(struct index *index, struct db *db, int64_t location, const char *
 	      struct site **ret_site);
 void site_free(struct site *site); /* nothing pending. NULL does nothing */
 
-/* Opens the root if it is still the right one; does nothing when it is open. Errors: -ENODEV. */
+/* Reads anew which directory the root is to be: the user may take another one for it. 1: it is another one now. Errors:
+ * -ENOENT, store/ errors. */
+int site_read_identity(struct site *site, struct db *db);
+
+/* Opens the root if it is still the right one; does nothing when it is open. Errors: as root_open. */
 int site_enter(struct site *site);
 void site_leave(struct site *site);
 
-/* Whether the root is still there: looks at the path anew. */
-bool site_is_there(const struct site *site);
+/* Whether the root is still there: looks at the path anew. Errors: as root_open. */
+int site_look(const struct site *site);
 
 /* The ignore file of a directory; borrowed; NULL = none. */
 struct ignore *site_ignore(const struct site *site, int64_t dir);

@@ -1,7 +1,8 @@
 /* A queue of (site, row), worked on from the front. The first rows of one site are looked at on the disk, without a
  * transaction; those that are gone are deleted in one. What it does not come to is put back and looked at again before
  * the next, as a name may come back meanwhile. A large directory takes several: `stack` holds the directories on the
- * way down to the one that is deleted next, and `partial` is the row at its bottom, the first in the queue. */
+ * way down to the one that is deleted next, whose files go first, a piece at a time, and `partial` is the row at its
+ * bottom, the first in the queue. */
 #include "index/vanish.h"
 
 #include <errno.h>
@@ -14,9 +15,11 @@
 #include "base/cleanup.h"
 #include "index/beneath.h"
 #include "index/dir.h"
+#include "index/retry.h"
 #include "store/entry.h"
 
 #define BATCH_MAX 512 /* rows that are looked at together */
+#define PIECE_MAX 256 /* files of one directory that are deleted between two looks at the clock */
 
 struct item {
 	struct site *site;
@@ -33,6 +36,7 @@ struct vanish {
 
 struct level {
 	int64_t id;
+	int64_t after; /* the files in it up to this one are deleted */
 	bool expanded; /* the directories in it are above it on the stack, or deleted */
 };
 
@@ -202,6 +206,7 @@ struct doomed {
 	struct vanish *vanish;
 	struct site *site;
 	size_t count, deleted;
+	int error; /* that the row after those came to; 0 = it was the transaction itself */
 	int64_t rows[BATCH_MAX];
 };
 
@@ -245,6 +250,11 @@ static int examine_batch(struct doomed *doomed, struct db *db)
 
 	while (r >= 0 && v->first < v->count && v->items[v->first].site == look.site && doomed->count < BATCH_MAX) {
 		r = examine(doomed, &look, v->items[v->first].row);
+		if (r < 0 && !retry_helps(r)) {
+			v->opts.stuck(v->opts.arg, look.site, v->items[v->first].row, r);
+			start_over(v);
+			r = 0;
+		}
 		v->first += r >= 0;
 	}
 	return r;
@@ -288,7 +298,32 @@ static int push_dirs(struct vanish *v, struct db *db, int64_t dir)
 	return r < 0 ? r : 0;
 }
 
-/* One directory with the files in it, or one file. */
+/* The next files of a directory with many. 1: so few are left that they may go with it. */
+static int delete_piece(struct vanish *v, struct txn *txn)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	int64_t ids[PIECE_MAX];
+	struct entry entry;
+	size_t count = 0;
+	int r;
+
+	r = entry_list(txn_db(txn), top(v)->id, top(v)->after, false, &rows);
+	while (r >= 0 && count < PIECE_MAX && (r = entry_next(&rows, &entry)) == 0)
+		if (!S_ISDIR(entry.mode))
+			ids[count++] = entry.id;
+	if (r < 0 || count < PIECE_MAX)
+		return r < 0 ? r : 1;
+	rows_release(&rows);
+	for (size_t i = 0; i < count; i++) {
+		r = entry_delete(txn, ids[i]);
+		if (r < 0 && r != -ENOENT && r != -EPERM)
+			return r;
+	}
+	top(v)->after = ids[count - 1];
+	return 0;
+}
+
+/* One directory with the few files that are left in it, or some of its files, or one file. */
 static int delete_top(struct doomed *doomed, struct txn *txn)
 {
 	struct vanish *v = doomed->vanish;
@@ -299,6 +334,9 @@ static int delete_top(struct doomed *doomed, struct txn *txn)
 		top(v)->expanded = true;
 		return push_dirs(v, txn_db(txn), id);
 	}
+	r = delete_piece(v, txn);
+	if (r <= 0)
+		return r;
 	r = entry_delete(txn, id);
 	if (r < 0 && r != -ENOENT && r != -EPERM)
 		return r;
@@ -322,7 +360,7 @@ static int delete_some(struct txn *txn, void *arg)
 		if (r >= 0)
 			r = delete_top(doomed, txn);
 		if (r < 0)
-			return r;
+			return doomed->error = r;
 		if (v->stack.len == 0) {
 			v->partial = 0;
 			doomed->deleted++;
@@ -334,16 +372,25 @@ static int delete_some(struct txn *txn, void *arg)
 static int delete_batch(struct doomed *doomed)
 {
 	struct store_write_opts bulk = {.priority = STORE_BULK};
+	struct vanish *v = doomed->vanish;
 	int r;
 
 	/* What was looked at may have been the empty place of a disk that is gone: only now it counts. */
-	if (!site_is_there(doomed->site))
-		return -ENODEV;
-	r = store_write(doomed->vanish->opts.store, &bulk, delete_some, doomed);
-	if (r < 0) {
-		doomed->deleted = 0;
-		start_over(doomed->vanish);
+	r = site_look(doomed->site);
+	if (r < 0)
+		return r;
+	r = store_write(v->opts.store, &bulk, delete_some, doomed);
+	if (r >= 0)
+		return r;
+	start_over(v);
+	if (r == doomed->error && !retry_helps(r)) { /* all others go on without it */
+		int64_t *stuck = &doomed->rows[doomed->deleted];
+
+		v->opts.stuck(v->opts.arg, doomed->site, *stuck, r);
+		memmove(stuck, stuck + 1, (--doomed->count - doomed->deleted) * sizeof(*stuck));
+		r = 0;
 	}
+	doomed->deleted = 0;
 	return r;
 }
 

@@ -23,6 +23,8 @@ struct vanish_opts {
 	void (*unlinked)(void *arg, struct site *site, uint64_t ino, int64_t row);
 	/* A directory has come back while it was being deleted: compare all of it. */
 	void (*halfway)(void *arg, int64_t dir);
+	/* A row is passed over: reading or deleting it came to an error that would come again (retry.h). */
+	void (*stuck)(void *arg, struct site *site, int64_t row, int error);
 	void *arg;
 };
 
@@ -42,5 +44,6 @@ struct site *vanish_site(const struct vanish *vanish);
 
 /* Works on what was noted, at most one transaction's worth. The root of that site must be open (site_enter) and is
  * looked at again right before anything is deleted. ret_deleted: rows that were noted and are deleted now. Errors:
- * -ENODEV (the root is gone: nothing was deleted), store/ errors; all is still noted. */
+ * -ENODEV (the root is gone: nothing was deleted), those of root_open, store/ errors that may pass; all is still
+ * noted. */
 int vanish_step(struct vanish *vanish, struct db *db, size_t *ret_deleted);

@@ -142,13 +142,31 @@ static int fail_add(struct call *call, int r, const char *name)
 	return (int)exitcode_of(r);
 }
 
-/* A daemon watches it from now on, whatever becomes of the first scan. */
-static int add_and_scan(struct call *call, struct addition *addition)
+/* Another command may add a location between the check and the write: then the check is made again, and knows of it. */
+static int check_and_add(struct call *call, const char *exclude, struct addition *addition, char **ret_path)
 {
-	int code, r = store_write(call->library->store, &interactive, add, addition);
+	const char *name = args_value(call->args, "name");
+	int r;
 
-	if (r < 0)
-		return fail_add(call, r, addition->new.name);
+	do {
+		free(*ret_path);
+		*ret_path = NULL;
+		r = check_root(call, ret_path, &addition->new);
+		if (r < 0)
+			return (int)exitcode_of(r);
+		addition->new.path = *ret_path;
+		addition->new.name = name ? name : path_base(*ret_path);
+		addition->new.exclude = exclude;
+		r = store_write(call->library->store, &interactive, add, addition);
+	} while (r == -ERR_STALE);
+	return r < 0 ? fail_add(call, r, addition->new.name) : EXITCODE_DONE;
+}
+
+/* A daemon watches it from now on, whatever becomes of the first scan. */
+static int scan_added(struct call *call, const struct addition *addition)
+{
+	int code;
+
 	code = scan(call, addition->id, addition->new.name);
 	if (call->library->is_daemon)
 		index_added(call->library->index, addition->id);
@@ -160,17 +178,12 @@ int cmd_location_add(struct call *call)
 	_cleanup_(free_ptr) char *path = NULL;
 	_cleanup_(free_ptr) char *exclude = NULL;
 	struct addition addition = {0};
-	const char *name = args_value(call->args, "name");
-	int r = gather_excludes(call, &exclude);
+	int code, r = gather_excludes(call, &exclude);
 
-	if (r == 0)
-		r = check_root(call, &path, &addition.new);
 	if (r < 0)
 		return (int)exitcode_of(r);
-	addition.new.path = path;
-	addition.new.name = name ? name : path_base(path);
-	addition.new.exclude = exclude;
-	return add_and_scan(call, &addition);
+	code = check_and_add(call, exclude, &addition, &path);
+	return code == EXITCODE_DONE ? scan_added(call, &addition) : code;
 }
 
 /* --- list --- */

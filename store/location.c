@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/text.h"
 #include "store/audit.h"
 #include "store/entry_row.h"
@@ -167,6 +168,21 @@ static int insert_root(struct txn *txn, int64_t id, const struct location_new *n
 	return stmt_run(stmt);
 }
 
+/* What the check looked at is the disk, which is nothing for a transaction: here only that it is still good. */
+static int check_is_good(struct txn *txn, const struct location_new *new)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct location other;
+	int r;
+
+	if (!new->checked)
+		return 0;
+	r = location_list(txn->db, txn_info(txn)->device_row, new->checked_until, &rows);
+	if (r >= 0)
+		r = location_next(&rows, &other);
+	return r == 0 ? -ERR_STALE : r < 0 ? r : 0;
+}
+
 int location_add(struct txn *txn, const struct location_new *new, int64_t *ret_id)
 {
 	int64_t id = 0;
@@ -174,6 +190,9 @@ int location_add(struct txn *txn, const struct location_new *new, int64_t *ret_i
 
 	if (!text_is_title(new->name, strlen(new->name)))
 		return -EINVAL;
+	r = check_is_good(txn, new);
+	if (r < 0)
+		return r;
 	r = name_is_taken(txn, new->name, strlen(new->name));
 	if (r < 0)
 		return r;

@@ -48,9 +48,12 @@ struct location_new {
 	struct location_identity identity;
 	uint32_t mode;       /* of the root directory */
 	int64_t mtime_ns;
+	bool checked;          /* against this device's locations with ids up to `checked_until` (0 = there were none) */
+	int64_t checked_until;
 };
 /* A location of this device with its root entry. Writes an audit record.
- * Errors: -EEXIST (this device has a location of that name), -EINVAL (name is no title). */
+ * Errors: -EEXIST (this device has a location of that name), -EINVAL (name is no title), -ERR_STALE (`checked`, and a
+ * location was added since: it may be at or around this one, so check again). */
 int location_add(struct txn *txn, const struct location_new *new, int64_t *ret_id);
 
 /* Marks it as deleted: one mark takes all entries of its prefix with it; pairs stay. Writes an audit record.

@@ -330,8 +330,9 @@ class Home:
                     print(f"  --- {name}", *lines, sep="\n  ", flush=True)
 
     def sanitizer_reports(self):
-        names = [n for n in os.listdir(self.dir) if n.startswith("sanitizer.")]
-        return [open(os.path.join(self.dir, n), errors="replace").read() for n in names]
+        texts = [contents(os.path.join(self.dir, n)).decode(errors="replace") for n in os.listdir(self.dir) if n.startswith("sanitizer.")]
+        # A process that was killed while it looked for leaks leaves some words, too.
+        return [t for t in texts if re.search("ERROR: |WARNING: |runtime error", t)]
 
     def close(self):
         for point in mounts_below(self.dir):

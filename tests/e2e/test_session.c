@@ -219,6 +219,160 @@ static void test_a_tag_from_birth_to_death(void **state)
 	library_assert_clean(&w->library);
 }
 
+/* --- saving by rename while somebody reads --- */
+
+struct new_row {
+	int64_t id;
+	struct entry_attr attr;
+};
+
+static int write_row(struct txn *txn, void *arg)
+{
+	const struct new_row *row = arg;
+
+	return entry_update(txn, row->id, &row->attr);
+}
+
+/* Another file of the same size at its place, as editors save, and its row after it. */
+static void save_by_rename(struct world *w, int64_t id, const char *name, const char *content)
+{
+	_cleanup_(free_ptr) char *real = world_path(w->real, name), *fresh = world_path(w->real, "fresh");
+	FILE *file = fopen(fresh, "we");
+	struct stat st;
+
+	assert_non_null(file);
+	fputs(content, file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(rename(fresh, real), 0);
+	assert_int_equal(stat(real, &st), 0);
+	struct new_row row = {
+		.id = id,
+		.attr = {
+			.mode = st.st_mode,
+			.size = (uint64_t)st.st_size,
+			.mtime_ns = st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+			.ino = st.st_ino,
+		},
+	};
+	assert_int_equal(library_write(&w->library, write_row, &row), 0);
+}
+
+static void assert_reads(int fd, const char *content)
+{
+	char got[16] = "";
+
+	assert_int_equal(pread(fd, got, sizeof(got) - 1, 0), (ssize_t)strlen(content));
+	assert_string_equal(got, content);
+}
+
+static void test_saved_while_open(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(free_ptr) char *path = world_path(w->photos, "f");
+	int64_t id = world_file(w, w->root, "f", "old");
+	int first = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(first >= 0);
+	save_by_rename(w, id, "f", "new");
+	poll(NULL, 0, 200); /* the notifier has dropped the pages */
+	int second = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(second >= 0);
+	assert_reads(first, "old");
+	assert_reads(second, "new");
+	close(second);
+	second = open(path, O_RDONLY | O_CLOEXEC);
+	assert_reads(second, "new");
+	assert_reads(first, "old");
+	close(first);
+	for (int i = 0; i < 3; i++) { /* also once the release has arrived */
+		int later = open(path, O_RDONLY | O_CLOEXEC);
+		assert_reads(later, "new");
+		close(later);
+		poll(NULL, 0, 50);
+	}
+	assert_reads(second, "new");
+	close(second);
+}
+
+/* --- links that are made by way of a bind mount --- */
+
+struct linking {
+	const char *target, *path;
+	int error;
+};
+
+static void *linking_main(void *arg)
+{
+	struct linking *l = arg;
+
+	l->error = errno_of(symlink(l->target, l->path));
+	return NULL;
+}
+
+/* Does symlink(2), which must end: it holds a lock that whoever looks into that directory waits for. */
+static int link_within(const char *target, const char *path)
+{
+	struct linking l = { .target = target, .path = path };
+	struct timespec end;
+	pthread_t thread;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 10;
+	assert_int_equal(pthread_create(&thread, NULL, linking_main, &l), 0);
+	if (pthread_timedjoin_np(thread, NULL, &end) != 0) {
+		fprintf(stderr, "symlink(2) to %s hangs\n", target);
+		_exit(1); /* ends the mount, too */
+	}
+	return l.error;
+}
+
+static void test_links_through_a_bind_mount(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(free_ptr) char *bind = scratch_path(&w->library.scratch, "bind");
+	_cleanup_(free_ptr) char *part = scratch_path(&w->library.scratch, "a part");
+	_cleanup_(free_ptr) char *alias = scratch_path(&w->library.scratch, "alias");
+	_cleanup_(free_ptr) char *laptop = world_path(w->mount, "devices/laptop");
+	_cleanup_(free_ptr) char *tag = world_path(w->mount, "tags/t"), *other = world_path(w->mount, "tags/other");
+	_cleanup_(free_ptr) char *link = world_path(tag, "link"), *other_link = world_path(other, "f");
+	const struct {
+		const char *base, *rest;
+		int error;
+	} rows[] = {
+		{ bind, "tags/t/none/x", ENOENT }, /* looks into the directory that is locked */
+		{ bind, "tags/t/none", ENOENT },
+		{ bind, "tags/other/f", 0 },
+		{ bind, "devices/laptop/photos/f", 0 },
+		{ part, "photos/f", 0 },
+		{ part, "photos", 0 },
+		{ alias, "tags/other/../other/f", 0 },
+		{ alias, "tags/t/none/x", ENOENT },
+	};
+
+	if (geteuid() != 0)
+		skip();
+	world_file(w, w->root, "f", "x");
+	assert_int_equal(mkdir(tag, 0755), 0);
+	assert_int_equal(mkdir(other, 0755), 0);
+	assert_int_equal(symlink(TARGET "f", other_link), 0);
+	assert_int_equal(mkdir(bind, 0755), 0);
+	assert_int_equal(mkdir(part, 0755), 0);
+	assert_int_equal(mount(w->mount, bind, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(laptop, part, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(symlink(bind, alias), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_(free_ptr) char *target = world_path(rows[i].base, rows[i].rest);
+		int error = link_within(target, link);
+		if (error != rows[i].error)
+			fprintf(stderr, "row %zu\n", i);
+		assert_int_equal(error, rows[i].error);
+		if (error == 0)
+			assert_int_equal(unlink(link), 0);
+	}
+	assert_int_equal(umount2(part, MNT_DETACH), 0);
+	assert_int_equal(umount2(bind, MNT_DETACH), 0);
+}
+
 static void test_what_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -473,6 +627,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_files_are_read, setup_mounted, teardown),
 		cmocka_unit_test_setup_teardown(test_links_in_a_location, setup_mounted, teardown),
 		cmocka_unit_test_setup_teardown(test_a_tag_from_birth_to_death, setup_mounted, teardown),
+		cmocka_unit_test_setup_teardown(test_saved_while_open, setup_mounted, teardown),
+		cmocka_unit_test_setup_teardown(test_links_through_a_bind_mount, setup_mounted, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_refused, setup_mounted, teardown),
 		cmocka_unit_test_setup_teardown(test_attributes_with_names, setup_mounted, teardown),
 		cmocka_unit_test_setup_teardown(test_statfs_and_litter, setup_mounted, teardown),

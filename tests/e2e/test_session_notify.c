@@ -466,6 +466,31 @@ static void row_targets(void **state)
 	assert_becomes(is_gone(tag, "link"));
 }
 
+static int errno_of_readlink(const char *path)
+{
+	char target[64];
+
+	return readlink(path, target, sizeof(target)) < 0 ? errno : 0;
+}
+
+/* A symlink in a location that leads outside of it once a directory above has moved. */
+static void row_real_links(void **state)
+{
+	int64_t sub = world_dir(w, w->root, "sub"), deep = world_dir(w, sub, "sub/deep");
+	_cleanup_(free_ptr) char *before = world_path(w->real, "sub/deep"), *after = world_path(w->real, "deep");
+	_cleanup_(free_ptr) char *link = world_path(w->photos, "sub/deep/link");
+	_cleanup_(free_ptr) char *moved = world_path(w->photos, "deep/link");
+
+	world_link(w, deep, "sub/deep/link", "../../x");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(errno_of_readlink(link), 0);
+	_cleanup_(close_fd) int fd = open(link, O_PATH | O_NOFOLLOW | O_CLOEXEC); /* the kernel keeps the inode */
+	assert_true(fd >= 0);
+	assert_int_equal(rename(before, after), 0);
+	move(w, deep, w->root, "deep");
+	assert_becomes(errno_of_readlink(moved) == EPERM);
+}
+
 /* --- slow handlers --- */
 
 struct probe {
@@ -765,6 +790,7 @@ int main(void)
 		ROW(row_tags),
 		ROW(row_between_collections),
 		ROW(row_targets),
+		ROW(row_real_links),
 		TEST(test_slow_lookup),
 		TEST(test_slow_revalidation),
 		TEST(test_slow_getattr),

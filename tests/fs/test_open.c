@@ -37,18 +37,21 @@ struct opened {
 static struct opened open_with(struct world *w, int64_t entry, int flags)
 {
 	struct opened o = { 0 };
-	int fd = -1;
+	struct fs_file *file = NULL;
 
-	o.r = fs_open(w->fs, object(OBJECT_ENTRY, entry), flags, &fd, &o.keep, &o.direct);
+	o.r = fs_open(w->fs, object(OBJECT_ENTRY, entry), flags, &file);
 	if (o.r == 0) {
+		int fd = file->fd;
+		o.keep = file->keep_cache;
+		o.direct = file->direct;
 		ssize_t n = read(fd, o.text, sizeof(o.text) - 1);
 		assert_true(n >= 0);
 		o.text[n] = '\0';
 		assert_int_equal(fcntl(fd, F_GETFL) & (O_NONBLOCK | O_ACCMODE), O_RDONLY);
 		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-		close(fd);
+		fs_close(w->fs, file);
 	} else {
-		assert_int_equal(fd, -1);
+		assert_null(file);
 	}
 	return o;
 }
@@ -96,8 +99,7 @@ static void test_what_is_not_opened(void **state)
 	struct world *w = *state;
 	int64_t file = world_file(w, "a", "x"), dir = world_dir(w, "dir"), link = world_symlink(w, "link", "a");
 	int64_t fifo = world_node(w, "fifo", S_IFIFO), sock = world_node(w, "sock", S_IFSOCK);
-	bool keep, direct;
-	int fd;
+	struct fs_file *none;
 
 	assert_int_equal(open_with(w, file, O_WRONLY).r, -EROFS);
 	assert_int_equal(open_with(w, file, O_RDWR).r, -EROFS);
@@ -108,7 +110,7 @@ static void test_what_is_not_opened(void **state)
 	assert_int_equal(open_with(w, fifo, O_RDONLY).r, -EPERM);
 	assert_int_equal(open_with(w, sock, O_RDONLY).r, -EPERM);
 	assert_int_equal(open_with(w, 9999, O_RDONLY).r, -ENOENT);
-	assert_int_equal(fs_open(w->fs, OBJECT_TAGS, O_RDONLY, &fd, &keep, &direct), -EISDIR);
+	assert_int_equal(fs_open(w->fs, OBJECT_TAGS, O_RDONLY, &none), -EISDIR);
 	world_peers(w);
 	assert_int_equal(open_with(w, 500002, O_RDONLY).r, -EREMOTE);
 	assert_int_equal(open_with(w, 500002, O_WRONLY).r, -EROFS);
@@ -155,6 +157,62 @@ static void test_a_file_that_was_replaced(void **state)
 	assert_int_equal(w->stale, entry);
 	world_update(w, entry, "a");
 	assert_false(open_with(w, entry, O_RDONLY).direct);
+}
+
+static struct fs_file *open_and_hold(struct world *w, int64_t entry)
+{
+	struct fs_file *file = NULL;
+
+	assert_int_equal(fs_open(w->fs, object(OBJECT_ENTRY, entry), O_RDONLY, &file), 0);
+	return file;
+}
+
+/* Save by rename while somebody has the file open: the pages are the old file's until that one is closed. */
+static void test_a_file_that_was_replaced_while_open(void **state)
+{
+	struct world *w = *state;
+	int64_t entry = world_file(w, "a", "old");
+	struct fs_file *first = open_and_hold(w, entry), *again = open_and_hold(w, entry), *second;
+
+	assert_false(first->direct || first->keep_cache);
+	assert_true(again->keep_cache && !again->direct); /* the same file: it shares the pages */
+	write_text(w, "b", "new");
+	rename_real(w, "b", "a");
+	world_update(w, entry, "a");
+	second = open_and_hold(w, entry);
+	assert_true(second->direct && !second->keep_cache);
+	assert_true(open_with(w, entry, O_RDONLY).direct);
+	fs_close(w->fs, first);
+	assert_true(open_with(w, entry, O_RDONLY).direct);
+	fs_close(w->fs, again);
+	struct opened o = open_with(w, entry, O_RDONLY);
+	assert_false(o.direct || o.keep);
+	assert_string_equal(o.text, "new");
+	assert_true(open_with(w, entry, O_RDONLY).keep);
+	fs_close(w->fs, second);
+	assert_true(open_with(w, entry, O_RDONLY).keep);
+}
+
+/* The old file comes back: what was seen of it before the other one was open counts no more. */
+static void test_a_file_that_comes_back(void **state)
+{
+	struct world *w = *state;
+	int64_t entry = world_file(w, "a", "old");
+	struct fs_file *other;
+
+	open_with(w, entry, O_RDONLY);
+	assert_true(open_with(w, entry, O_RDONLY).keep);
+	rename_real(w, "a", "saved");
+	write_text(w, "a", "new");
+	other = open_and_hold(w, entry); /* differs from its row */
+	assert_true(other->direct);
+	rename_real(w, "saved", "a");
+	world_update(w, entry, "a");
+	assert_true(open_with(w, entry, O_RDONLY).direct);
+	fs_close(w->fs, other);
+	assert_false(open_with(w, entry, O_RDONLY).keep);
+	assert_true(open_with(w, entry, O_RDONLY).keep);
+	open_and_hold(w, entry); /* fs_free closes it */
 }
 
 /* Somebody wrote and set the time back: row, size and time tell nothing, but the pages are not kept. */
@@ -317,6 +375,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_not_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_that_differs_from_its_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_that_was_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_file_that_was_replaced_while_open, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_file_that_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_hidden_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_that_vanished_or_became_something_else, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_symlinks_lead_nowhere, setup, teardown),

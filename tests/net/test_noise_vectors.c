@@ -54,7 +54,7 @@ static struct end start(const struct json *record, const char *side, enum noise_
 {
 	struct noise_opts opts = {.pattern = find_pattern(name_of(record)), .role = role};
 	const struct json *psks = field(record, side, "psks");
-	struct end end = {NULL};
+	struct end end = {.hs = NULL};
 	struct keys keys;
 
 	opts.prologue = keys.prologue;
