@@ -62,7 +62,15 @@ static int check_title(const char *name)
 	return r == 0 && !text_is_title(name, strlen(name)) ? -EINVAL : r;
 }
 
-/* What the kernel asked for it knows, and is not told. */
+/* What the kernel asked for it knows, and is not told. Not so of a link that goes or gets another name: it may have had the
+ * name that the kernel used for a moment only, since a namesake vanished, and be known by the one with a suffix still. */
+static int write_and_tell(struct fs *fs, int (*fn)(struct txn *txn, void *arg), void *arg)
+{
+	const struct store_write_opts opts = { .priority = STORE_INTERACTIVE };
+
+	return store_write(fs->store, &opts, fn, arg);
+}
+
 static int write_through(struct fs *fs, int (*fn)(struct txn *txn, void *arg), void *arg)
 {
 	const struct store_write_opts opts = { .priority = STORE_INTERACTIVE, .kernel_knows = true };
@@ -266,7 +274,7 @@ int fs_unlink(struct fs *fs, uint64_t parent, const char *name)
 
 	if (r == -EISDIR)
 		return refuse_present(fs, &spot, r);
-	return r < 0 ? r : write_through(fs, remove_link, &spot);
+	return r < 0 ? r : write_and_tell(fs, remove_link, &spot);
 }
 
 /* --- renaming --- */
@@ -370,7 +378,6 @@ int fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_par
 		.to = { new_parent, new_name },
 		.no_replace = flags & RENAME_NOREPLACE,
 	};
-	struct store_write_opts opts = { .priority = STORE_INTERACTIVE };
 	enum dir_kind kind = DIR_ROOT;
 	int r;
 
@@ -383,8 +390,5 @@ int fs_rename(struct fs *fs, uint64_t parent, const char *name, uint64_t new_par
 		r = kind == DIR_COLLECTIONS ? check_title(new_name) : check_link_name(new_name);
 	if (r < 0)
 		return r;
-	/* In another collection the link is another one, and its entry may have been there under a third name: of all that
-	 * the kernel knows nothing. */
-	opts.kernel_knows = parent == new_parent;
-	return store_write(fs->store, &opts, kind == DIR_COLLECTIONS ? rename_collection : rename_link, &a);
+	return kind == DIR_COLLECTIONS ? write_through(fs, rename_collection, &a) : write_and_tell(fs, rename_link, &a);
 }

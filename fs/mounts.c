@@ -41,7 +41,8 @@ static int parse_line(char *text, struct mount_line *ret_line)
 	char *dash = strstr(text, " - "), *save = NULL, *root, *path;
 	int at = 0;
 
-	if (!dash || sscanf(text, "%u %u %u:%u %n", &line.id, &line.parent, &line.major, &line.minor, &at) != 4 || at == 0)
+	if (!dash || sscanf(text, "%u %u %u:%u %n", &line.id, &line.parent, &line.major, &line.minor, &at) != 4 || at == 0 ||
+	    text + at > dash)
 		return -ERR_MALFORMED;
 	*dash = '\0';
 	root = strtok_r(text + at, " ", &save);

@@ -460,6 +460,51 @@ static void test_two_renames_before_the_notifier(void **state)
 	world_release(&s.w);
 }
 
+/* Seed 7 of an earlier day: three links of one name; the file of the plain one goes, so the second becomes plain, and is
+ * unlinked or renamed by that name before the notifier comes. The kernel still knows it by its name with a suffix. */
+static void change_a_namesake(bool by_rename)
+{
+	struct stage s = { .seed = 1 };
+	int64_t files[3], t;
+	unsigned slot;
+
+	world_init(&s.w);
+	told_init(&s.t, &s.w);
+	kernel_init(&s.k, s.w.fs, s.t.grace);
+	s.t.model = &kernel_calls;
+	s.t.arg = &s.k;
+	t = library_tag(&s.w.library, "t");
+	for (int i = 0; i < 3; i++) {
+		files[i] = world_file(&s.w, (const char *[]){ "a/x.jpg", "b/x.jpg", "c/x.jpg" }[i], "x");
+		assert_int_equal(library_pair(&s.w.library, t, files[i], "x.jpg", NULL), 0);
+	}
+	told_start(&s.t);
+	told_settle(&s.t);
+	kernel_walk(&s.k, 100, &s.seed);
+	slot = grace_enter(s.t.grace); /* holds the notifier back */
+	library_delete(&s.w.library, files[0]);
+	if (by_rename)
+		assert_int_equal(kernel_rename(&s.k, "tags/t", "x.jpg", "tags/t", "y.jpg"), 0);
+	else
+		assert_int_equal(kernel_unlink(&s.k, "tags/t", "x.jpg"), 0);
+	grace_leave(s.t.grace, slot);
+	told_settle(&s.t);
+	kernel_assert_right(&s.k);
+	told_release(&s.t);
+	kernel_release(&s.k);
+	world_release(&s.w);
+}
+
+static void test_a_namesake_is_unlinked_before_the_notifier(void **state)
+{
+	change_a_namesake(false);
+}
+
+static void test_a_namesake_is_renamed_before_the_notifier(void **state)
+{
+	change_a_namesake(true);
+}
+
 /* SHELF_TEST_SEEDS: how many to run. */
 static unsigned seeds(unsigned normal)
 {
@@ -488,6 +533,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_renames_before_the_notifier),
+		cmocka_unit_test(test_a_namesake_is_unlinked_before_the_notifier),
+		cmocka_unit_test(test_a_namesake_is_renamed_before_the_notifier),
 		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_with_a_reader),
 	};
