@@ -192,11 +192,12 @@ def stress(home):
         before, state["warm"] = state.get("warm"), snapshot(home)
         return before == state["warm"] and '"unhashed": 0' in home.shelf("-l", home.lib, "status", "--json").replace('":0', '": 0')
 
-    lib.poll(settled, 5, every=0.3)
+    check(lib.poll(settled, 20, every=0.3), "the mount comes to rest")
+    warm = state.pop("warm")
     home.unmount()
     home.mount()
-    fresh = snapshot(home)
-    warm = state["warm"]
+    check(lib.poll(settled, 20, every=0.3), "the fresh mount comes to rest")
+    fresh = state["warm"]
     equal({k: (warm.get(k), fresh.get(k)) for k in warm.keys() | fresh.keys() if warm.get(k) != fresh.get(k)}, {},
           "what the kernel's caches held and a fresh mount does not, or the other way round (warm, fresh)")
     home.check_clean("after a remount")

@@ -269,7 +269,9 @@ def big_tree(home):
     if lib.QUICK:
         raise lib.Skip("left out of quick runs")
     home.create()
-    home.add(USR, "real")
+    added = home.run("-l", home.lib, "location", "add", USR, "--name", "real", timeout=300)
+    unreadable = os.geteuid() != 0 and b"could not be read" in added.stderr  # root's own folders, to an ordinary user
+    check(added.returncode == (1 if unreadable else 0), f"location add {USR}: exit {added.returncode}: {added.stderr!r}")
     home.mount()
     real = trees_equal(USR, home.shown, USR, 50000 if USR == "/usr" else 1)
     files = sorted(p for p, e in real.items() if e[0] == b"f")
