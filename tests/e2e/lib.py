@@ -219,6 +219,7 @@ class Home:
     def __init__(self):
         need_fuse()
         self.failures_before = len(failures)
+        self.killed = []
         self.shelf_path = program()
         self.dir = os.path.realpath(tempfile.mkdtemp(prefix="shelf-e2e-"))
         self.lib = os.path.join(self.dir, "Test.sdlibrary")
@@ -284,10 +285,11 @@ class Home:
 
     def kill(self):
         """kill -9, and waits until the kernel has closed what they had open (which comes after their memory is gone)."""
-        pids = self.pids()
-        for pid in pids:
+        self.killed = self.pids()
+        for pid in self.killed:
             errno_of(os.kill, pid, signal.SIGKILL)
-        must(poll(lambda: not any(map(is_running, pids)) and not self.pids(), 10), "a killed daemon is still there")
+        if not poll(lambda: not any(map(is_running, self.killed)) and not self.pids(), 10):
+            raise Failed("a killed daemon is still there" + self.stuck())
 
     def alive(self, text="the mount answers"):
         return works(text, os.listdir, self.mnt)
@@ -310,7 +312,7 @@ class Home:
     def stuck(self):
         """Where each thread of the daemon is, as far as the kernel tells."""
         text = ""
-        for pid in self.pids():
+        for pid in self.pids() or [p for p in self.killed if os.path.exists(f"/proc/{p}/task")]:
             for task in sorted(os.listdir(f"/proc/{pid}/task")):
                 at = f"/proc/{pid}/task/{task}/"
                 stack = b" < ".join(line.split()[-1].split(b"+")[0] for line in contents(at + "stack").splitlines()[:6])
@@ -434,13 +436,14 @@ def run(*tests):
         random.seed(SEED)
         before = len(failures)
         start = time.monotonic()
-        home = None
+        home, done = None, True
         print(f"{test.__name__}: {(test.__doc__ or '').strip().splitlines()[0] if test.__doc__ else ''}", flush=True)
         try:
             home = Home()
             test(home)
         except Skip as why:
             skipped += 1
+            done = False
             print(f"  SKIPPED: {why}", flush=True)
         except Failed as e:
             check(False, f"cannot go on: {e}")
@@ -449,7 +452,7 @@ def run(*tests):
         finally:
             if home:
                 home.close()
-        if home:
+        if done:
             print(f"  {'FAILED' if len(failures) > before else 'ok'} ({time.monotonic() - start:.1f} s)", flush=True)
     print(f"{passed} checks passed, {len(failures)} failed, {skipped} of the tests skipped (seed {SEED})")
     if failures:
