@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "fs/dir.h"
+#include "fs/link.h"
 #include "fs/names.h"
 #include "fs/node.h"
 #include "fs/path.h"
@@ -187,7 +188,9 @@ static int make_link(struct txn *txn, void *arg)
 		r = -ENOENT;
 	if (r == 0)
 		r = pair_add(txn, dir.id, object_id(target), m->spot.name, strlen(m->spot.name), &id);
-	return r < 0 ? r : node_attr(m->fs, txn_db(txn), object(OBJECT_PAIR, id), &m->attr);
+	if (r == 0)
+		m->attr = link_attr_partial(m->fs, id);
+	return r;
 }
 
 static void making_release(struct making *m)

@@ -100,6 +100,18 @@ static int read_target(struct db *db, const struct pair *pair, struct target *re
 	return 0;
 }
 
+struct fs_attr link_attr_partial(const struct fs *fs, int64_t pair)
+{
+	return (struct fs_attr){
+		.ino = object(OBJECT_PAIR, pair),
+		.mode = S_IFLNK | 0777,
+		.nlink = 1,
+		.uid = fs->uid,
+		.gid = fs->gid,
+		.partial = true,
+	};
+}
+
 int link_attr(struct fs *fs, struct db *db, struct link_memo *memo, const struct pair *pair, struct fs_attr *ret_attr,
 	      bool *ret_is_file)
 {
@@ -111,15 +123,12 @@ int link_attr(struct fs *fs, struct db *db, struct link_memo *memo, const struct
 		r = path_len(db, memo, &target, &len);
 	if (r < 0)
 		return r;
-	*ret_attr = (struct fs_attr){
-		.ino = object(OBJECT_PAIR, pair->id),
-		.mode = S_IFLNK | 0777,
-		.nlink = 1,
-		.size = memo ? strlen(way_up(pair)) + len : 0,
-		.mtime_ns = target.mtime_ns,
-		.uid = fs->uid,
-		.gid = fs->gid,
-	};
+	*ret_attr = link_attr_partial(fs, pair->id);
+	if (memo) {
+		ret_attr->size = strlen(way_up(pair)) + len;
+		ret_attr->mtime_ns = target.mtime_ns;
+		ret_attr->partial = false;
+	}
 	*ret_is_file = target.is_file;
 	return 0;
 }
@@ -131,16 +140,13 @@ static int read_link(struct fs *fs, int64_t id, struct buf *ret_target)
 	_cleanup_(read_end) struct db *db = NULL;
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct pair pair;
-	int64_t target = 0;
 	int r = read_begin(fs, &db);
 
 	if (r == 0)
 		r = pair_get(db, id, &pair, &rows);
 	if (r == 0)
-		r = pair.live ? pair_target(db, &pair, &target) : -ENOENT;
-	if (r == 0)
 		r = buf_append_str(ret_target, way_up(&pair));
-	return r < 0 ? r : path_of_entry(db, target, ret_target);
+	return r < 0 ? r : path_of_target(db, &pair, ret_target);
 }
 
 /* Whether a target that stands in a directory `depth` levels below its location never leaves it, by its text alone. */

@@ -21,7 +21,10 @@ struct link_memo {
 	size_t location_len;
 };
 
+/* What is known of a link without looking where it leads. */
+struct fs_attr link_attr_partial(const struct fs *fs, int64_t pair);
+
 /* Attributes of a link: its size is the length of its target, its time the target's. `ret_is_file`: it leads to something
- * that is no directory. `memo` NULL: the size, which costs most, is not wanted. Errors: -ENOENT: the pair is not listed. */
+ * that is no directory. `memo` NULL: partial, as the size costs most. Errors: -ENOENT: the pair is not listed. */
 int link_attr(struct fs *fs, struct db *db, struct link_memo *memo, const struct pair *pair, struct fs_attr *ret_attr,
 	      bool *ret_is_file);

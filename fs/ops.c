@@ -77,7 +77,7 @@ static struct fuse_entry_param entry_of(const struct ops *ops, const struct fs_a
 		.ino = attr->ino,
 		.generation = attr->generation,
 		.attr = stat_of(attr),
-		.attr_timeout = ops->timeouts->attr,
+		.attr_timeout = attr->partial ? 0 : ops->timeouts->attr,
 		.entry_timeout = ops->timeouts->entry,
 	};
 }

@@ -26,36 +26,43 @@ int path_of_location(struct db *db, int64_t location, struct buf *ret_path)
 	return buf_append(ret_path, name.text, name.len);
 }
 
-static int location_of(struct db *db, int64_t entry, int64_t *ret_location)
+static int append_site(struct db *db, const struct entry_site *site, const struct buf *below, struct buf *ret_path)
 {
-	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
-	struct entry e;
-	int r = entry_get(db, entry, &e, &rows);
+	int r = path_of_location(db, site->location, ret_path);
 
-	if (r < 0)
+	if (r < 0 || below->len == 0) /* the root of the location */
 		return r;
-	*ret_location = e.location;
-	return e.deleted ? -ENOENT : 0;
+	buf_append_str(ret_path, "/");
+	return buf_append(ret_path, below->data, below->len);
 }
 
 int path_of_entry(struct db *db, int64_t entry, struct buf *ret_path)
 {
-	int64_t location = 0;
-	size_t before = ret_path->len, below;
-	int r = location_of(db, entry, &location);
+	_cleanup_(buf_release) struct buf below = BUF_INIT;
+	struct entry_site site;
+	int r = entry_live_path(db, entry, &site, &below);
 
-	if (r == 0)
-		r = path_of_location(db, location, ret_path);
-	if (r == 0)
-		r = buf_append_str(ret_path, "/");
-	below = ret_path->len;
-	if (r == 0)
-		r = entry_path(db, entry, ret_path);
-	if (r < 0)
-		ret_path->len = before;
-	else if (ret_path->len == below) /* the root of the location */
-		ret_path->len--;
-	return r;
+	return r < 0 ? r : append_site(db, &site, &below, ret_path);
+}
+
+int path_of_target(struct db *db, const struct pair *pair, struct buf *ret_path)
+{
+	_cleanup_(buf_release) struct buf below = BUF_INIT;
+	struct entry_site site;
+	int64_t target = 0;
+	int r = -ENOENT;
+
+	if (!pair->live)
+		return -ENOENT;
+	/* Mostly it is a file of this device, for which nothing else can stand in: no need to look for copies. */
+	if (pair->entry_id != 0)
+		r = entry_live_path(db, pair->entry_id, &site, &below);
+	if (r == 0 && site.local)
+		return append_site(db, &site, &below, ret_path);
+	if (r < 0 && r != -ENOENT && r != -ELOOP)
+		return r;
+	r = pair_target(db, pair, &target);
+	return r < 0 ? r : path_of_entry(db, target, ret_path);
 }
 
 static int path_of_collection(struct db *db, int64_t id, struct buf *path)

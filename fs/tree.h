@@ -36,6 +36,7 @@ struct fs_attr {
 	uint64_t blocks; /* of 512 bytes; 0 for a peer's file */
 	int64_t mtime_ns;
 	uint32_t uid, gid;
+	bool partial; /* size and times are not filled in: whoever wants them asks fs_getattr */
 };
 
 int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *ret_attr);
@@ -54,7 +55,8 @@ int fs_list(struct fs *fs, uint64_t dir, uint64_t offset, bool plus, fs_fill_fn 
 
 int fs_mkdir(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *ret_attr);
 int fs_rmdir(struct fs *fs, uint64_t parent, const char *name);
-/* The target is taken by its text. On -ENOENT, fs_real_target gives another one to try. Never reads the disk. */
+/* The attributes are partial: nobody who tags asks for them, and the length of the target costs a walk to the root.
+ * The target is taken by its text. On -ENOENT, fs_real_target gives another one to try. Never reads the disk. */
 int fs_symlink(struct fs *fs, uint64_t parent, const char *name, const char *target, struct fs_attr *ret_attr);
 /* The target of a symlink in `parent` once real symlinks and bind mounts on its way are followed: an absolute path, on the
  * heap. Blocks: reads the disk, but never our own mount. Errors: -ENOENT (also when it is the same), -ELOOP. */

@@ -28,7 +28,7 @@
 #include "store/internal.h"
 #include "store/oplog.h"
 
-#define CHECKPOINT_PAGES    1000
+#define CHECKPOINT_PAGES    2000
 #define CHECKPOINT_PAUSE_NS (UINT64_C(2) * 1000 * 1000 * 1000) /* without a commit; also between two cuts */
 #define CHECKPOINT_WAL_MAX  (64 * 1024 * 1024)
 #define CHECKPOINT_ANEW_MS  2	/* how long readers may keep the gate closed to others: for the WAL to begin anew */

@@ -86,9 +86,8 @@ static int insert_stream(struct db *db, int kind)
 static int insert_streams(struct db *db)
 {
 	const struct model *model;
-	int r;
+	int r = 0;
 
-	r = insert_stream(db, 0); /* the log */
 	for (size_t i = 0; r >= 0 && (model = model_at(i)); i++)
 		if (model->owner == MODEL_OWNED)
 			r = insert_stream(db, (int)model->kind);

@@ -292,6 +292,32 @@ int entry_path(struct db *db, int64_t id, struct buf *ret_path)
 	return r < 0 ? r : append_path(&names.reversed, ret_path);
 }
 
+static int add_live_name(void *arg, const struct step *step)
+{
+	return step->deleted ? -ENOENT : add_name(arg, step);
+}
+
+int entry_live_path(struct db *db, int64_t id, struct entry_site *ret_site, struct buf *ret_path)
+{
+	_cleanup_(names_release) struct names names = {.reversed = BUF_INIT, .first = true};
+	struct walk walk = {.visit = add_live_name, .arg = &names};
+	struct db_location location;
+	int r;
+
+	r = walk_to_root(db, id, &walk);
+	if (r >= 0)
+		r = db_location(db, walk.location, &location);
+	if (r >= 0)
+		r = append_path(&names.reversed, ret_path);
+	if (r < 0)
+		return r;
+	*ret_site = (struct entry_site){
+	    .location = walk.location,
+	    .local = location.device == db->store->info.device_row,
+	};
+	return 0;
+}
+
 static int check_live(void *arg, const struct step *step)
 {
 	return step->deleted ? -ENOENT : 0;

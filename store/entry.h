@@ -55,6 +55,13 @@ int entry_next(struct rows *rows, struct entry *ret_entry);
  * their parents still have rows. Errors: -ENOENT (a parent is missing, a stub or deleted, or its location is), -ELOOP. */
 int entry_path(struct db *db, int64_t id, struct buf *ret_path);
 
+struct entry_site {
+	int64_t location;
+	bool local; /* of this device */
+};
+/* The same for an entry that must be live, and where it stands: one walk tells that it is reachable, and its path. */
+int entry_live_path(struct db *db, int64_t id, struct entry_site *ret_site, struct buf *ret_path);
+
 /* Whether the entry is live, its parents are live and its location is. 1 = yes, 0 = no. */
 int entry_is_reachable(struct db *db, int64_t id);
 

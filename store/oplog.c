@@ -11,12 +11,13 @@
 #include "store/txn.h"
 #include "sync/hlc.h"
 
-/* The log of an origin is 1, 2, 3 ... without holes; records up to stream.cut are gone. The running hash covers all of
- * them from the first on, so it is kept at the cut and at the head. */
+/* The log of an origin is 1, 2, 3 ... without holes; records up to its cut are gone. The running hash covers all of them
+ * from the first on, so each record keeps it, and the origin that of its cut. */
 
 struct head {
 	int64_t position;
 	uint8_t hash[HASH_LEN];
+	int64_t hlc;
 	int64_t cut;
 };
 
@@ -41,34 +42,25 @@ static int read_head(struct txn *txn, struct head *ret_head)
 		return r < 0 ? r : -ERR_CORRUPT;
 	ret_head->position = sqlite3_column_int64(stmt, 0);
 	take_hash(stmt, 1, ret_head->hash);
-	ret_head->cut = sqlite3_column_int64(stmt, 2);
+	ret_head->hlc = sqlite3_column_int64(stmt, 2);
+	ret_head->cut = sqlite3_column_int64(stmt, 3);
 	return 0;
 }
 
-static int append(struct txn *txn, int64_t seq, const struct buf *record)
+static int append(struct txn *txn, const struct head *head, uint64_t hlc, const struct buf *record)
 {
+	uint8_t hash[HASH_LEN];
 	int r = 0;
 	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_APPEND, &r);
 
 	if (stmt == NULL)
 		return r;
+	change_running_hash(head->hash, record->data, record->len, hash);
 	bind_int(stmt, 1, txn_origin(txn));
-	bind_int(stmt, 2, seq);
-	bind_blob(stmt, 3, record->data, record->len);
-	return stmt_run(stmt);
-}
-
-static int advance(struct txn *txn, int64_t position, uint64_t hlc, const uint8_t hash[HASH_LEN])
-{
-	int r = 0;
-	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_ADVANCE, &r);
-
-	if (stmt == NULL)
-		return r;
-	bind_int(stmt, 1, txn_origin(txn));
-	bind_int(stmt, 2, position);
+	bind_int(stmt, 2, head->position + 1);
 	bind_int(stmt, 3, (int64_t)hlc);
 	bind_blob(stmt, 4, hash, HASH_LEN);
+	bind_blob(stmt, 5, record->data, record->len);
 	return stmt_run(stmt);
 }
 
@@ -76,7 +68,6 @@ int oplog_commit(struct txn *txn, const struct change_set *set)
 {
 	struct stamp stamp = { .device = txn_info(txn)->device };
 	_cleanup_(buf_release) struct buf record = BUF_INIT;
-	uint8_t hash[HASH_LEN];
 	struct head head;
 	int r;
 
@@ -89,11 +80,8 @@ int oplog_commit(struct txn *txn, const struct change_set *set)
 	r = change_set_encode(set, stamp.hlc, &record);
 	if (r < 0)
 		return r;
-	change_running_hash(head.hash, record.data, record.len, hash);
-	r = append(txn, head.position + 1, &record);
-	if (r == 0)
-		r = apply_change_set(txn, set, &stamp);
-	return r < 0 ? r : advance(txn, head.position + 1, stamp.hlc, hash);
+	r = append(txn, &head, stamp.hlc, &record);
+	return r < 0 ? r : apply_change_set(txn, set, &stamp);
 }
 
 static int count_members(struct txn *txn, int64_t *ret_count)
@@ -135,6 +123,9 @@ int oplog_cut(struct txn *txn)
 	if (stmt == NULL)
 		return r;
 	bind_int(stmt, 1, txn_origin(txn));
+	bind_int(stmt, 2, head.position);
+	bind_int(stmt, 3, head.hlc);
+	bind_blob(stmt, 4, head.hash, HASH_LEN);
 	return stmt_run(stmt);
 }
 
@@ -175,23 +166,22 @@ static int verify_record(struct verify *v, const uint8_t *record, size_t len, in
 	return 0;
 }
 
-static int verify_stream(struct db *db, struct verify *v, sqlite3_stmt *stream)
+/* The log of one origin, from its cut on. */
+static int verify_origin(struct db *db, struct verify *v, sqlite3_stmt *origins)
 {
-	int64_t origin = sqlite3_column_int64(stream, 0), position = sqlite3_column_int64(stream, 1);
-	int64_t seq = sqlite3_column_int64(stream, 3);
-	uint8_t head[HASH_LEN], hash[HASH_LEN];
-	uint64_t hlc = 0;
+	int64_t origin = sqlite3_column_int64(origins, 0), seq = sqlite3_column_int64(origins, 1);
+	uint64_t hlc = (uint64_t)sqlite3_column_int64(origins, 2);
+	uint8_t hash[HASH_LEN], kept[HASH_LEN];
 	int r = 0;
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_LOG_RECORDS, &r);
 
 	if (stmt == NULL)
 		return r;
-	take_hash(stream, 2, head);
-	take_hash(stream, 4, hash);
+	take_hash(origins, 3, hash);
 	bind_int(stmt, 1, origin);
 	while ((r = stmt_step(stmt)) == 0) {
-		const uint8_t *record = sqlite3_column_blob(stmt, 1);
-		size_t len = (size_t)sqlite3_column_bytes(stmt, 1);
+		const uint8_t *record = sqlite3_column_blob(stmt, 3);
+		size_t len = (size_t)sqlite3_column_bytes(stmt, 3);
 
 		seq++;
 		if (sqlite3_column_int64(stmt, 0) != seq) {
@@ -201,27 +191,29 @@ static int verify_stream(struct db *db, struct verify *v, sqlite3_stmt *stream)
 		r = verify_record(v, record, len, origin, seq, &hlc);
 		if (r < 0)
 			return r;
+		if (hlc != (uint64_t)sqlite3_column_int64(stmt, 1))
+			found(v, "log: record %lld of origin %lld has another time than its row", (long long)seq, (long long)origin);
 		change_running_hash(hash, record, len, hash);
+		take_hash(stmt, 2, kept);
+		if (memcmp(kept, hash, HASH_LEN) != 0) {
+			found(v, "log: the running hash of origin %lld does not fit record %lld", (long long)origin,
+			      (long long)seq);
+			memcpy(hash, kept, HASH_LEN); /* one finding for one damaged record */
+		}
 	}
-	if (r < 0)
-		return r;
-	if (seq != position)
-		found(v, "log: origin %lld ends at %lld, its position is %lld", (long long)origin, (long long)seq, (long long)position);
-	else if (memcmp(head, hash, HASH_LEN) != 0)
-		found(v, "log: the running hash of origin %lld does not fit its records", (long long)origin);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 int oplog_verify(struct db *db, void (*say)(void *arg, const char *finding), void *arg)
 {
 	struct verify v = { .say = say, .arg = arg };
 	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_LOG_STREAMS, &r);
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_LOG_ORIGINS, &r);
 
 	if (stmt == NULL)
 		return r;
 	while ((r = stmt_step(stmt)) == 0) {
-		r = verify_stream(db, &v, stmt);
+		r = verify_origin(db, &v, stmt);
 		if (r < 0)
 			return r;
 	}

@@ -114,31 +114,41 @@ CREATE TABLE audit (
 -- Who wrote something, in which life of its database.
 CREATE TABLE origin (
 	id      INTEGER PRIMARY KEY,
-	device  BLOB NOT NULL,             -- uuid
-	epoch   INTEGER NOT NULL,          -- random
-	started INTEGER NOT NULL,          -- HLC of its first moment: epochs of a device are ordered by it
+	device   BLOB NOT NULL,              -- uuid
+	epoch    INTEGER NOT NULL,           -- random
+	started  INTEGER NOT NULL,           -- HLC of its first moment: epochs of a device are ordered by it
+	cut      INTEGER NOT NULL DEFAULT 0, -- number of the last record that is applied here and no longer in the log
+	cut_hlc  INTEGER NOT NULL DEFAULT 0, -- its HLC
+	cut_hash BLOB NOT NULL DEFAULT x'',  -- running hash at it, 32 bytes; x'' at 0
 	UNIQUE (device, epoch)
 ) STRICT;
 
--- How far this device has come in each stream. kind 0 is the shared stream (the log), others are model kinds.
-CREATE TABLE stream (
-	origin   INTEGER NOT NULL REFERENCES origin (id),
-	kind     INTEGER NOT NULL,
-	position INTEGER NOT NULL DEFAULT 0, -- log: the last number applied; state: the owner's version
-	hlc      INTEGER NOT NULL DEFAULT 0, -- log: of the record at position
-	hash     BLOB NOT NULL DEFAULT x'',  -- log: running hash at position, 32 bytes; x'' at 0
-	cut      INTEGER NOT NULL DEFAULT 0, -- log: records up to here were cut; state: the purge floor
-	cut_hash BLOB NOT NULL DEFAULT x'',  -- log: running hash at cut
-	PRIMARY KEY (origin, kind)
-) STRICT, WITHOUT ROWID;
-
--- Shared changes that are not yet known to be on every member: 1, 2, 3 ... of each origin, without holes.
+-- Shared changes that are not yet known to be on every member: of each origin those after its cut, without holes. The
+-- last one is this device's position in the origin's shared stream.
 CREATE TABLE log (
 	origin INTEGER NOT NULL REFERENCES origin (id),
 	seq    INTEGER NOT NULL,
+	hlc    INTEGER NOT NULL,
+	hash   BLOB NOT NULL,              -- running hash at this record, 32 bytes
 	record BLOB NOT NULL,              -- msgpack: [hlc, [[kind, key, {field: value}], ...]]
 	PRIMARY KEY (origin, seq)
 ) STRICT, WITHOUT ROWID;
+
+-- How far this device has come in the state streams of each origin: one for each kind of device-owned rows.
+CREATE TABLE stream (
+	origin   INTEGER NOT NULL REFERENCES origin (id),
+	kind     INTEGER NOT NULL,
+	position INTEGER NOT NULL DEFAULT 0, -- the owner's version
+	floor    INTEGER NOT NULL DEFAULT 0, -- tombstones up to here were purged
+	PRIMARY KEY (origin, kind)
+) STRICT, WITHOUT ROWID;
+
+-- How far this device has come in the shared stream of each origin.
+CREATE VIEW shared_stream AS
+	SELECT o.id AS origin, o.device, o.epoch, coalesce(l.seq, o.cut) AS position, coalesce(l.hlc, o.cut_hlc) AS hlc,
+	       coalesce(l.hash, o.cut_hash) AS hash, o.cut
+	  FROM origin o
+	  LEFT JOIN log l ON l.origin = o.id AND l.seq = (SELECT max(seq) FROM log WHERE origin = o.id);
 
 -- ============================================================================================================
 -- Part 2: what can be rebuilt, from part 1 or by a scan of this device's own disks

@@ -350,7 +350,8 @@ static void made(struct kernel *k, uint64_t dir, const char *name, const struct 
 {
 	pthread_mutex_lock(&k->lock);
 	set_dentry(k, dir, name, attr->ino);
-	set_attr(k, attr);
+	if (!attr->partial)
+		set_attr(k, attr);
 	dir_changed(k, dir);
 	pthread_mutex_unlock(&k->lock);
 }

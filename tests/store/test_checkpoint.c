@@ -77,7 +77,7 @@ static void test_many_pages_are_moved_and_the_log_is_cut(void **state)
 	write_bytes(l, 8 * 1000 * 1000);
 	await(l, has_moved);
 	await(l, log_is_cut);
-	assert_int_equal(step_number(l->store, "SELECT cut = position FROM stream WHERE kind = 0"), 1);
+	assert_int_equal(step_number(l->store, "SELECT cut = position FROM shared_stream"), 1);
 }
 
 static bool wal_is_empty(const struct store_stats *stats)

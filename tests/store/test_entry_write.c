@@ -410,15 +410,15 @@ static void test_set_content_refreshes_pairs_through_the_log(void **state)
 	assert_int_equal(library_pair(&t->l, tag, a, "a", NULL), 0);
 	assert_int_equal(library_pair(&t->l, album, a, "a", NULL), 0);
 	assert_int_equal(library_pair(&t->l, COLLECTION_FAVORITES_ID, a, "a", NULL), 0);
-	position = step_number(t->store, "SELECT position FROM stream WHERE kind = 0");
+	position = step_number(t->store, "SELECT position FROM shared_stream");
 	quiet(t);
 	set_content(t, a, 5);
 	heard_exactly(&t->heard, "links e%lld\n", LL(a));
 	assert_int_equal(
 	    step_number(t->store, "SELECT count(*) FROM pair WHERE content = x'05050505050505050505050505050505'"), 3);
-	assert_int_equal(step_number(t->store, "SELECT position FROM stream WHERE kind = 0"), position + 1);
+	assert_int_equal(step_number(t->store, "SELECT position FROM shared_stream"), position + 1);
 	set_content(t, a, 5);
-	assert_int_equal(step_number(t->store, "SELECT position FROM stream WHERE kind = 0"), position + 1);
+	assert_int_equal(step_number(t->store, "SELECT position FROM shared_stream"), position + 1);
 }
 
 /* When the copy changes, a link by content that led to it must be found although the copy has no content id any more.

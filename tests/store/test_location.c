@@ -261,9 +261,9 @@ static void test_device_rename(void **state)
 	assert_int_equal(device.name_len, 7);
 	assert_memory_equal(device.name, "desktop", 7);
 	rows_release(&rows);
-	position = step_number(f->store, "SELECT position FROM stream WHERE kind = 0");
+	position = step_number(f->store, "SELECT position FROM shared_stream");
 	assert_int_equal(step_device_rename(f->store, 1, "desktop"), 0); /* nothing to do */
-	assert_int_equal(step_number(f->store, "SELECT position FROM stream WHERE kind = 0"), position);
+	assert_int_equal(step_number(f->store, "SELECT position FROM shared_stream"), position);
 	assert_int_equal(step_device_rename(f->store, 1, "a/b"), -EINVAL);
 	assert_int_equal(step_device_rename(f->store, 9, "x"), -ENOENT);
 	assert_int_equal(device_get(library_db(&f->l), 9, &device, &rows), -ENOENT);

@@ -132,10 +132,11 @@ static const char *links(struct library *l, int64_t collection)
 static int64_t log_position(struct library *l)
 {
 	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(library_db(l), STMT_LOG_STREAMS, &r);
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(library_db(l), STMT_LOG_HEAD, &r);
 
+	bind_int(stmt, 1, 1);
 	assert_int_equal(stmt_step(stmt), 0);
-	return sqlite3_column_int64(stmt, 1);
+	return sqlite3_column_int64(stmt, 0);
 }
 
 /* "a b": shown tags by id. */

@@ -79,9 +79,9 @@ static void test_create_makes_this_device_the_first_member(void **state)
 	assert_memory_equal(device.name, "laptop", device.name_len);
 	assert_int_equal(device_next(&rows, &device), 1);
 	assert_int_equal(step_number(l->store, "SELECT length(name_at) FROM device"), 24);
-	assert_int_equal(step_number(l->store, "SELECT position FROM stream WHERE kind = 0"), 1);
+	assert_int_equal(step_number(l->store, "SELECT position FROM shared_stream"), 1);
 	assert_int_equal(step_number(l->store, "SELECT added_by = uuid AND length(public_key) = 32 FROM device"), 1);
-	assert_int_equal(step_number(l->store, "SELECT count(*) FROM stream"), 4);
+	assert_int_equal(step_number(l->store, "SELECT count(*) FROM stream"), 3);
 	assert_int_equal(step_number(l->store, "SELECT id FROM collection WHERE kind = 3 AND live = 1"), 1);
 }
 
@@ -117,7 +117,7 @@ static void test_create_removes_what_it_made(void **state)
 	struct library *l = *state;
 	struct store_create_opts opts = new_opts();
 	_cleanup_(free_ptr) char *dir = scratch_path(&l->scratch, "other");
-	const rlim_t sizes[] = {0, 4096, 20000, 40000, 60000, 100000};
+	const rlim_t sizes[] = {0, 2048, 10000, 20000, 30000, 40000};
 	struct rlimit old, limit;
 
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
