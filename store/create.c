@@ -205,7 +205,7 @@ static int fill(struct making *making)
 		r = make_catalogue(making);
 	if (r >= 0)
 		r = events_create(sync_path);
-	if (r >= 0)
+	if (r >= 0 && !making->opts->joins)
 		r = add_self(making);
 	return r < 0 ? r : sync_folders(making->dir);
 }
@@ -229,7 +229,7 @@ int store_create(const char *dir, const struct store_create_opts *opts, const st
 	int r;
 
 	if (!text_is_title(opts->library_name, strlen(opts->library_name)) ||
-	    !text_is_title(opts->device_name, strlen(opts->device_name)))
+	    (!opts->joins && !text_is_title(opts->device_name, strlen(opts->device_name))))
 		return -EINVAL;
 	r = path_of(&making, "database.db", &path);
 	if (r < 0)

@@ -51,8 +51,9 @@ int device_discovery_key(struct db *db, uint8_t ret_key[MODEL_DISCOVERY_LEN]);
 int device_add(struct txn *txn, const uint8_t public_key[KEY_PUBLIC_LEN], const char *name, size_t len,
 	       const struct uuid *added_by, int64_t *ret_id);
 
-int device_rename(struct txn *txn, int64_t id, const char *name, size_t len); /* Errors: -ENOENT, -EINVAL (not a title) */
+int device_rename(struct txn *txn, int64_t id, const char *name,
+		  size_t len); /* Errors: -ENOENT, -EINVAL (not a title) */
 
-/* Ends the membership and renews the discovery key, in one change set. Errors: -ENOENT (no member), -EPERM (this device:
- * another member has to do it, as nobody else would hear of it). */
+/* Ends the membership and renews the discovery key, in one change set. Errors: -ENOENT (no member), -EPERM (this
+ * device: another member has to do it, as nobody else would hear of it). */
 int device_remove(struct txn *txn, int64_t id);

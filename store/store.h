@@ -36,6 +36,8 @@ struct store_create_opts {
 	const char *library_name; /* a title (text_is_title) */
 	const char *device_name;  /* a title */
 	struct uuid library;      /* chosen by the caller, so that key and state folder can be named after it */
+	bool joins;		  /* the library is there already, on other devices: the row of this one comes from the member
+				   * that lets it in (registers_merge). Until then it is no member; device_name is not used */
 };
 
 /* Makes the folder `dir` (its parent exists) with both databases in it. Everything that was made is removed again on
