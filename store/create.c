@@ -204,7 +204,7 @@ static int fill(struct making *making)
 	if (r >= 0)
 		r = make_catalogue(making);
 	if (r >= 0)
-		r = events_create(sync_path);
+		r = sync_db_create(sync_path);
 	if (r >= 0 && !making->opts->joins)
 		r = add_self(making);
 	return r < 0 ? r : sync_folders(making->dir);
