@@ -87,7 +87,7 @@ struct store {
 	char *sync_path; /* sync.db */
 	char *wal_path;
 	struct store_info info;
-	int64_t origin; /* row */
+	_Atomic int64_t origin; /* row; changes with the gate held, when an epoch begins */
 	bool read_only;
 	bool fixed; /* read only, and there is no WAL: readers need no locks */
 	struct gate gate;

@@ -310,9 +310,20 @@ void store_close(struct store *store)
 
 /* --- asking --- */
 
+void store_on_rest(struct store *store, void (*fn)(void *arg), void *arg)
+{
+	if (store->checkpoint) /* else nothing is ever written */
+		checkpoint_on_rest(store->checkpoint, fn, arg);
+}
+
 const struct store_info *store_info(const struct store *store)
 {
 	return &store->info;
+}
+
+bool store_is_read_only(const struct store *store)
+{
+	return store->read_only;
 }
 
 static uint64_t file_bytes(const char *path)

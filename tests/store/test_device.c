@@ -11,6 +11,7 @@
 #include "store/collection.h"
 #include "store/device.h"
 #include "store/internal.h"
+#include "store/location.h"
 #include "store/oplog.h"
 #include "store/pair.h"
 #include "tests/lib/library.h"
@@ -242,6 +243,18 @@ static void give_location(struct library *l, int64_t device)
 	assert_int_equal(step_sql(l->store, text), 0);
 }
 
+static unsigned count_locations(struct library *l, int64_t device)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct location location;
+	unsigned count = 0;
+
+	assert_int_equal(location_list(library_db(l), device, 0, &rows), 0);
+	while (location_next(&rows, &location) == 0)
+		count++;
+	return count;
+}
+
 static void test_removal_hides_locations_and_keeps_pairs(void **state)
 {
 	struct library *l = *state;
@@ -261,6 +274,7 @@ static void test_removal_hides_locations_and_keeps_pairs(void **state)
 	assert_int_equal(target, 500001);
 	rows_release(&rows);
 
+	assert_int_equal(count_locations(l, 0), 1);
 	assert_int_equal(removal(l, id), 0);
 	assert_int_equal(pair_get(library_db(l), in_tag, &pair, &rows), 0);
 	assert_true(pair.live);
@@ -269,6 +283,7 @@ static void test_removal_hides_locations_and_keeps_pairs(void **state)
 	assert_int_equal(collection_count(library_db(l), tag, &count), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(step_number(l->store, "SELECT count(*) FROM files"), 0);
+	assert_int_equal(count_locations(l, 0), 0);
 
 	/* A copy on this device stands in for the file that went with its device. */
 	location = library_location(l, "pics");
