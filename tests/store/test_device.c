@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/random.h"
+#include "store/check.h"
 #include "store/collection.h"
 #include "store/device.h"
 #include "store/internal.h"
@@ -172,6 +173,24 @@ static void test_not_this_device(void **state)
 	assert_members(l, "laptop");
 }
 
+static void count_problem(void *arg, bool problem, const char *line)
+{
+	*(unsigned *)arg += strstr(line, "devices:") != NULL && problem;
+}
+
+static void test_a_damaged_row_is_found(void **state)
+{
+	struct library *l = *state;
+	unsigned said = 0;
+	const struct check_opts opts = {.say = count_problem, .arg = &said};
+	uint64_t problems = 0;
+
+	assert_int_equal(step_sql(l->store, "UPDATE device SET public_key = x'00'"), 0);
+	assert_int_equal(store_check(l->store, &opts, &problems), 0);
+	assert_int_equal(problems, 1);
+	assert_int_equal(said, 1);
+}
+
 /* Another member said so, in a change that arrives. */
 static void test_being_removed_is_known(void **state)
 {
@@ -321,6 +340,7 @@ int main(void)
 	    TEST(test_add),
 	    TEST(test_remove),
 	    TEST(test_not_this_device),
+	    TEST(test_a_damaged_row_is_found),
 	    TEST(test_being_removed_is_known),
 	    TEST(test_the_newest_key_of_a_member_counts),
 	    TEST(test_an_id_cannot_be_claimed),
