@@ -34,9 +34,10 @@ struct anchoring {
 	struct library *library; /* borrowed */
 	char *path;
 	char *draft_path;
-	int folder_fd;	       /* the state folder, locked */
-	struct anchor written; /* the writer's: one thread at a time */
-	bool failed;	       /* and it was told */
+	int folder_fd;		 /* the state folder, locked */
+	struct anchor_file file; /* constant from judge on */
+	struct anchor written;	 /* the writer's: one thread at a time */
+	bool failed;		 /* and it was told */
 };
 
 /* --- the file --- */
@@ -121,7 +122,7 @@ static void tell_failure(struct anchoring *a, int r)
 static int follow(struct anchoring *a)
 {
 	_cleanup_(anchor_release) struct anchor now = ANCHOR_INIT;
-	int r = anchor_of_store(a->library->store, a->library->dir, &now);
+	int r = anchor_of_store(a->library->store, &a->file, a->library->dir, &now);
 
 	if (r < 0 || (a->written.dir && anchor_equal(&now, &a->written)))
 		return r;
@@ -181,8 +182,10 @@ static int judge(struct anchoring *a, struct out *out)
 	struct library *library = a->library;
 	struct anchor *kept = a->written.dir ? &a->written : NULL;
 	struct anchor_held held = {0};
-	int r = anchor_of_store(library->store, library->dir, &now);
+	int r = anchor_identify(library->store, &a->file);
 
+	if (r == 0)
+		r = anchor_of_store(library->store, &a->file, library->dir, &now);
 	if (r == 0 && kept)
 		r = anchor_look_up(library->store, kept, &held);
 	if (r < 0) {

@@ -326,15 +326,18 @@ static int read_streams(struct db *db, struct anchor *anchor)
 	return r < 0 ? r : read_number(db, STMT_LIBRARY_LAST_HLC, &anchor->hlc);
 }
 
-int anchor_of_store(struct store *store, const char *dir, struct anchor *ret_anchor)
+int anchor_identify(struct store *store, struct anchor_file *ret_file)
+{
+	return identify(store->path, ret_file);
+}
+
+int anchor_of_store(struct store *store, const struct anchor_file *file, const char *dir, struct anchor *ret_anchor)
 {
 	_cleanup_(anchor_release) struct anchor anchor = {
-	    .library = store->info.library, .device = store->info.device};
+	    .library = store->info.library, .device = store->info.device, .file = *file};
 	struct db *db;
-	int r = identify(store->path, &anchor.file);
+	int r = store_reader(store, &db);
 
-	if (r == 0)
-		r = store_reader(store, &db);
 	if (r == 0)
 		r = db_begin(db);
 	if (r < 0)

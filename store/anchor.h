@@ -71,8 +71,11 @@ enum anchor_verdict anchor_compare(const struct anchor *kept, const struct ancho
 
 /* --- the store --- */
 
-/* The anchor that fits what is committed now. `dir` is copied. Errors: store.h, errno of stat. */
-int anchor_of_store(struct store *store, const char *dir, struct anchor *ret_anchor);
+/* Which file the database is. It stays that while it is open, wherever its folder goes. Errors: errno of stat. */
+int anchor_identify(struct store *store, struct anchor_file *ret_file);
+
+/* The anchor that fits what is committed now, of that file in that folder (copied). Errors: store.h. */
+int anchor_of_store(struct store *store, const struct anchor_file *file, const char *dir, struct anchor *ret_anchor);
 
 /* Reads the log as far as it has to, so once at start. */
 int anchor_look_up(struct store *store, const struct anchor *kept, struct anchor_held *ret_held);

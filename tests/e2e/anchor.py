@@ -4,6 +4,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import lib
 from lib import check, equal, must, write_file
@@ -13,8 +15,14 @@ def events(home):
     return [e["text"] for e in json.loads(home.shelf("-l", home.lib, "status", "--json"))["events"]]
 
 
+def epochs_of(library):
+    done = subprocess.run(["sqlite3", "-readonly", os.path.join(library, "database.db"),
+                           "SELECT epoch FROM origin ORDER BY started"], capture_output=True, timeout=60, check=True)
+    return done.stdout.split()
+
+
 def epochs(home):
-    return [r["epoch"] for r in home.rows("SELECT epoch FROM origin ORDER BY started")]
+    return epochs_of(home.lib)
 
 
 def anchor_path(home):
@@ -126,6 +134,24 @@ def killed(home):
     home.unmount()
 
 
+def open_elsewhere(home):
+    """A copy cannot be used while the library is open, wherever that has gone."""
+    begin(home)
+    home.mount()
+    copy = os.path.join(home.dir, "Copy.sdlibrary")
+    shutil.copytree(home.lib, copy)
+    os.mkdir(os.path.join(home.tags, "late"))
+    os.rename(home.lib, os.path.join(home.dir, "Gone.sdlibrary"))
+    done = tag(home, "t", copy)
+    equal(done.returncode, 75, f"it is open already: {done.stderr!r}")
+    before = epochs_of(copy)
+    home.unmount()
+    equal(tag(home, "t", copy).returncode, 0, "nobody knows where it went, so the copy is the library now")
+    equal(len(epochs_of(copy)), len(before) + 1, "which lacks what was done meanwhile: a new epoch")
+    done = tag(home, "t", os.path.join(home.dir, "Gone.sdlibrary"))
+    equal(done.returncode, 77, f"and the other one is the copy: {done.stderr!r}")
+
+
 def damaged_or_missing(home):
     """An anchor that cannot be read is made anew."""
     begin(home)
@@ -143,4 +169,7 @@ def damaged_or_missing(home):
     must(not os.path.exists(path + ".new"), "no draft is left")
 
 
-lib.run(copied, moved, set_back, set_back_without_shared_changes, killed, damaged_or_missing)
+if not shutil.which("sqlite3"):
+    print("skipped: sqlite3 is missing (package sqlite3)")
+    sys.exit(77)
+lib.run(copied, moved, set_back, set_back_without_shared_changes, killed, open_elsewhere, damaged_or_missing)

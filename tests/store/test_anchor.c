@@ -153,7 +153,10 @@ static void test_each_way_to_be_rewound(void **state)
 
 static void take(struct library *l, struct anchor *ret_anchor)
 {
-	assert_int_equal(anchor_of_store(l->store, l->dir, ret_anchor), 0);
+	struct anchor_file file;
+
+	assert_int_equal(anchor_identify(l->store, &file), 0);
+	assert_int_equal(anchor_of_store(l->store, &file, l->dir, ret_anchor), 0);
 }
 
 static enum anchor_verdict verdict(struct library *l, const struct anchor *kept)
