@@ -164,6 +164,11 @@ const uint8_t *key_public(const struct key *key)
 	return key->public_key;
 }
 
+const uint8_t *key_secret(const struct key *key)
+{
+	return key->secret;
+}
+
 struct uuid key_device_id(const struct key *key)
 {
 	return key_id_of_public(key->public_key);

@@ -23,6 +23,7 @@ int key_load(const char *path, struct key **ret_key);
 int key_save(const struct key *key, const char *path);
 
 const uint8_t *key_public(const struct key *key); /* KEY_PUBLIC_LEN bytes, borrowed until key_free */
+const uint8_t *key_secret(const struct key *key); /* KEY_SECRET_LEN bytes in sodium memory, borrowed until key_free */
 struct uuid key_device_id(const struct key *key);
 struct uuid key_id_of_public(const uint8_t public_key[KEY_PUBLIC_LEN]);
 void key_free(struct key *key);

@@ -222,6 +222,27 @@ static const struct command commands[] = {
 	.options = {OPTION_JSON},
     },
     {
+	.name = "device rename",
+	.usage = "DEVICE NAME",
+	.summary = "give a device another name",
+	.text = "DEVICE is its name or, where two have the same, its id; `shelf device list` shows both.\n",
+	.run = cmd_device_rename,
+	.min_words = 2,
+	.max_words = 2,
+    },
+    {
+	.name = "device remove",
+	.usage = "DEVICE [--json]",
+	.summary = "take a device out of the library, for good",
+	.text = "Its locations are no longer shown and nothing is exchanged with it any more; what was tagged stays\n"
+		"tagged. It shows which devices the removed one had added: look at them, too, if it was stolen. To take\n"
+		"part again it has to be paired anew. DEVICE is its name or its id, as in `device rename`.\n",
+	.run = cmd_device_remove,
+	.min_words = 1,
+	.max_words = 1,
+	.options = {OPTION_JSON},
+    },
+    {
 	.name = "find",
 	.usage = "QUERY [-0 | --json | --count]",
 	.summary = "print the files that carry tags",

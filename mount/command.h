@@ -82,6 +82,8 @@ int cmd_collection_merge(struct call *call);
 int cmd_collection_add(struct call *call);
 int cmd_collection_remove(struct call *call);
 int cmd_device_list(struct call *call);
+int cmd_device_rename(struct call *call);
+int cmd_device_remove(struct call *call);
 int cmd_find(struct call *call);
 int cmd_status(struct call *call);
 int cmd_check(struct call *call);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "fs/tree.h"
 #include "index/index.h"
+#include "mount/anchoring.h"
 #include "mount/holder.h"
 #include "mount/statedir.h"
 #include "store/event.h"
@@ -119,6 +120,8 @@ static int open_parts(struct library *library, struct out *out)
 	sigaddset(&interrupts, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &interrupts, &before);
 	r = open_store(library, out);
+	if (r == 0)
+		r = anchoring_open(library, out, &library->anchoring);
 	if (r == 0) {
 		r = start_index(library);
 		if (r == 0)
@@ -160,6 +163,7 @@ void library_close(struct library *library)
 		return;
 	fs_free(library->fs);
 	index_stop(library->index);
+	anchoring_close(library->anchoring);
 	store_close(library->store);
 	if (library->lock_fd >= 0) {
 		holder_clear(library->lock_fd, &library->id);

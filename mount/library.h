@@ -7,6 +7,7 @@
 #include "base/uuid.h"
 #include "mount/out.h"
 
+struct anchoring;
 struct store;
 struct index;
 struct fs;
@@ -16,6 +17,7 @@ struct library {
 	struct uuid id;
 	int lock_fd;
 	struct store *store;
+	struct anchoring *anchoring;
 	struct index *index;
 	struct fs *fs;
 	char *mountpoint;	  /* NULL: not mounted */

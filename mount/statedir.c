@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "mount/path.h"
 
-static const char *const file_names[] = {"key", "run", "control.sock", "log", "log.1"};
+static const char *const file_names[] = {"key", "anchor", "anchor.new", "run", "control.sock", "log", "log.1"};
 
 static const char *home(void)
 {

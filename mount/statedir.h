@@ -2,6 +2,7 @@
  * It holds one folder for each library, named by the library's id:
  *
  *     key           the secret key of this device in that library (base/key.h)
+ *     anchor        how far this device had come in it (mount/anchoring.h)
  *     run           who has the library open now (mount/holder.h)
  *     control.sock  the control socket of the daemon
  *     log           what the daemon has to say, and log.1

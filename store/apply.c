@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/key.h"
 #include "base/text.h"
 #include "store/collection.h"
 #include "store/object.h"
@@ -16,8 +17,8 @@
 /* Each kind has one upsert that binds every field with a stamp. A field that the change lacks gets the empty stamp, which
  * is below every other, so the statement itself is the merge rule and there is no other. */
 
-struct applied {
-	uint8_t stamp[STAMP_LEN];
+struct applied { /* by field: in a change set they are all the same */
+	uint8_t stamps[MODEL_FIELDS_MAX][STAMP_LEN];
 };
 
 static void bind_field(sqlite3_stmt *stmt, int at, const struct change *change, unsigned field, const struct applied *by)
@@ -44,7 +45,7 @@ static void bind_stamp(sqlite3_stmt *stmt, int at, const struct change *change, 
 {
 	bool set = change->fields & (UINT32_C(1) << field);
 
-	bind_blob(stmt, at, by->stamp, set ? STAMP_LEN : 0);
+	bind_blob(stmt, at, by->stamps[field], set ? STAMP_LEN : 0);
 }
 
 static void bind_register(sqlite3_stmt *stmt, int at, const struct change *change, unsigned field, const struct applied *by)
@@ -114,13 +115,28 @@ static int device_before(struct txn *txn, const struct uuid *uuid, struct before
 	return 0;
 }
 
+/* An id cannot be claimed without its key (design section 1). */
+static int check_key_of_device(const struct change *change)
+{
+	struct uuid id;
+
+	if (!(change->fields & 1u << DEVICE_PUBLIC_KEY))
+		return 0;
+	id = key_id_of_public(change->values[DEVICE_PUBLIC_KEY].bytes);
+	return uuid_cmp(&id, &change->key[0]) == 0 ? 0 : -ERR_MALFORMED;
+}
+
 static int apply_device(struct txn *txn, const struct change *change, const struct applied *by)
 {
 	struct before before = { 0 }, after = { 0 };
 	bool renamed;
-	int r = device_before(txn, &change->key[0], &before);
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = r < 0 ? NULL : db_stmt(txn->db, STMT_DEVICE_APPLY, &r);
+	int r = check_key_of_device(change);
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
 
+	if (r == 0)
+		r = device_before(txn, &change->key[0], &before);
+	if (r == 0)
+		stmt = db_stmt(txn->db, STMT_DEVICE_APPLY, &r);
 	if (stmt == NULL)
 		return r;
 	bind_blob(stmt, 1, change->key[0].bytes, UUID_LEN);
@@ -428,8 +444,18 @@ int apply_change_set(struct txn *txn, const struct change_set *set, const struct
 	struct applied by;
 	int r = 0;
 
-	stamp_encode(stamp, by.stamp);
+	for (size_t field = 0; field < MODEL_FIELDS_MAX; field++)
+		stamp_encode(stamp, by.stamps[field]);
 	for (size_t i = 0; i < set->count && r == 0; i++)
 		r = apply_change(txn, &set->items[i], &by);
 	return r;
+}
+
+int apply_registers(struct txn *txn, const struct change *change, const struct stamp stamps[MODEL_FIELDS_MAX])
+{
+	struct applied by;
+
+	for (unsigned field = 0; field < change->model->field_count; field++)
+		stamp_encode(&stamps[field], by.stamps[field]);
+	return apply_change(txn, change, &by);
 }

@@ -7,3 +7,6 @@
 #include "sync/hlc.h"
 
 int apply_change_set(struct txn *txn, const struct change_set *set, const struct stamp *stamp);
+
+/* The same for one row whose fields have a stamp each: a row as another device holds it. */
+int apply_registers(struct txn *txn, const struct change *change, const struct stamp stamps[MODEL_FIELDS_MAX]);

@@ -267,6 +267,20 @@ static int check_local(struct checking *c)
 	return 0;
 }
 
+/* --- members: nothing here knows better than the other devices --- */
+
+static int check_devices(struct checking *c)
+{
+	int64_t count = 0;
+	int r = number(c, STMT_CHECK_DEVICES, 0, &count);
+
+	if (r < 0 || count == 0)
+		return r;
+	say(c, true, "devices: %lld rows are damaged", (long long)count);
+	problem(c, (uint64_t)count, false);
+	return 0;
+}
+
 /* --- tags, albums and what is in them --- */
 
 static int set_name_key(struct checking *c, int64_t id, const char *key, size_t len)
@@ -412,6 +426,7 @@ static int check_sync_db(struct store *store, struct checking *c)
 static int (*const checks[])(struct checking *c) = {
 	check_database, check_roots,   check_places, check_reach,	check_entries_in_files, check_versions,
 	check_seqs,	check_local,   check_log,    check_collections, check_pairs,
+	check_devices,
 };
 
 static int check_all(struct checking *c)

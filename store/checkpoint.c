@@ -47,10 +47,15 @@ struct checkpoint {
 	int moved_frames; /* the same when the thread last began to move pages */
 	bool pending;	  /* commits since then */
 	uint64_t last_commit_ns;
+	void (*rest_fn)(void *arg); /* NULL: nobody cares */
+	void *rest_arg;
+	bool rest_runs;
+	pthread_cond_t rest_idle;
 
 	struct store *store;  /* constant */
 	sqlite3 *connection;  /* the thread's */
 	uint64_t last_cut_ns; /* of the log; the thread's */
+	uint64_t last_rest_ns;
 	uint64_t last_wal_ns; /* the last try to cut the WAL; the thread's */
 	pthread_t thread;
 };
@@ -134,6 +139,35 @@ static int cut_log(struct txn *txn, void *arg)
 	return oplog_cut(txn);
 }
 
+static void tell_rest(struct checkpoint *checkpoint)
+{
+	void (*fn)(void *arg);
+	void *arg;
+
+	pthread_mutex_lock(&checkpoint->lock);
+	fn = checkpoint->rest_fn;
+	arg = checkpoint->rest_arg;
+	checkpoint->rest_runs = fn != NULL;
+	pthread_mutex_unlock(&checkpoint->lock);
+	if (!fn)
+		return;
+	fn(arg);
+	pthread_mutex_lock(&checkpoint->lock);
+	checkpoint->rest_runs = false;
+	pthread_cond_broadcast(&checkpoint->rest_idle);
+	pthread_mutex_unlock(&checkpoint->lock);
+}
+
+void checkpoint_on_rest(struct checkpoint *checkpoint, void (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&checkpoint->lock);
+	checkpoint->rest_fn = fn;
+	checkpoint->rest_arg = arg;
+	while (!fn && checkpoint->rest_runs)
+		pthread_cond_wait(&checkpoint->rest_idle, &checkpoint->lock);
+	pthread_mutex_unlock(&checkpoint->lock);
+}
+
 static void run(struct checkpoint *checkpoint)
 {
 	const struct store_write_opts opts = {.priority = STORE_BULK};
@@ -148,6 +182,10 @@ static void run(struct checkpoint *checkpoint)
 	if (wal_is_long(checkpoint) && now - checkpoint->last_wal_ns >= CHECKPOINT_PAUSE_NS) {
 		checkpoint->last_wal_ns = now;
 		checkpoint_in_gate(checkpoint, SQLITE_CHECKPOINT_TRUNCATE, CHECKPOINT_BUSY_MS);
+	}
+	if (now - checkpoint->last_rest_ns >= CHECKPOINT_PAUSE_NS) {
+		checkpoint->last_rest_ns = now;
+		tell_rest(checkpoint);
 	}
 }
 
@@ -169,6 +207,7 @@ static void checkpoint_free(struct checkpoint *checkpoint)
 {
 	connection_close(checkpoint->connection);
 	pthread_cond_destroy(&checkpoint->wake);
+	pthread_cond_destroy(&checkpoint->rest_idle);
 	pthread_mutex_destroy(&checkpoint->lock);
 	free(checkpoint);
 }
@@ -200,6 +239,7 @@ int checkpoint_start(struct store *store, struct checkpoint **ret_checkpoint)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&checkpoint->wake, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&checkpoint->rest_idle, NULL);
 	r = connect_and_run(checkpoint);
 	if (r < 0) {
 		checkpoint_free(checkpoint);

@@ -13,9 +13,9 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "store/device.h"
 #include "store/internal.h"
 #include "store/migrate.h"
-#include "store/oplog.h"
 #include "sync/model.h"
 #include "sync/naming.h"
 
@@ -114,22 +114,9 @@ static int insert_first_rows(struct db *db, struct making *making)
 static int join_self(struct txn *txn, void *arg)
 {
 	const struct making *making = arg;
-	const struct uuid *device = &txn_info(txn)->device;
-	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
-	struct change *change;
-	int r;
+	const char *name = making->opts->device_name;
 
-	r = change_set_add(&set, MODEL_DEVICE, device, NULL, &change);
-	if (r >= 0)
-		r = change_put_bytes(&set, change, DEVICE_NAME, making->opts->device_name,
-				     strlen(making->opts->device_name));
-	if (r >= 0)
-		r = change_put_bytes(&set, change, DEVICE_PUBLIC_KEY, key_public(making->key), KEY_PUBLIC_LEN);
-	if (r >= 0)
-		r = change_put_number(change, DEVICE_MEMBER, 1);
-	if (r >= 0)
-		r = change_put_bytes(&set, change, DEVICE_ADDED_BY, device->bytes, UUID_LEN);
-	return r < 0 ? r : oplog_commit(txn, &set);
+	return device_add(txn, key_public(making->key), name, strlen(name), NULL, NULL);
 }
 
 static int add_self(struct making *making)
@@ -216,8 +203,8 @@ static int fill(struct making *making)
 	if (r >= 0)
 		r = make_catalogue(making);
 	if (r >= 0)
-		r = events_create(sync_path);
-	if (r >= 0)
+		r = sync_db_create(sync_path);
+	if (r >= 0 && !making->opts->joins)
 		r = add_self(making);
 	return r < 0 ? r : sync_folders(making->dir);
 }
@@ -241,7 +228,7 @@ int store_create(const char *dir, const struct store_create_opts *opts, const st
 	int r;
 
 	if (!text_is_title(opts->library_name, strlen(opts->library_name)) ||
-	    !text_is_title(opts->device_name, strlen(opts->device_name)))
+	    (!opts->joins && !text_is_title(opts->device_name, strlen(opts->device_name))))
 		return -EINVAL;
 	r = path_of(&making, "database.db", &path);
 	if (r < 0)

@@ -8,10 +8,10 @@
 
 #include "store/checkpoint.h"
 #include "store/db.h"
-#include "store/event.h"
 #include "store/gate.h"
 #include "store/notice.h"
 #include "store/store.h"
+#include "store/sync_db.h"
 #include "store/txn.h"
 #include "sync/hlc.h"
 
@@ -87,7 +87,7 @@ struct store {
 	char *sync_path; /* sync.db */
 	char *wal_path;
 	struct store_info info;
-	int64_t origin; /* row */
+	_Atomic int64_t origin; /* row; changes with the gate held, when an epoch begins */
 	bool read_only;
 	bool fixed; /* read only, and there is no WAL: readers need no locks */
 	struct gate gate;
@@ -97,7 +97,7 @@ struct store {
 	struct readers readers;
 	struct subscription subscription;
 	struct checkpoint *checkpoint; /* NULL when read_only or while the store is being made */
-	struct events *events;
+	struct sync_db *sync_db;
 	atomic_uint_fast64_t commits;
 };
 
@@ -111,13 +111,3 @@ void subscription_release(struct subscription *subscription);
 bool subscription_is_on(struct subscription *subscription);
 void notices_deliver(struct subscription *subscription, const struct notices *notices, bool bulk);
 void notices_release(struct notices *notices);
-
-/* --- events (event.c) --- */
-
-struct events;
-
-/* Opens sync.db; one that is missing or damaged is made anew. */
-int events_open(const char *path, bool read_only, struct events **ret_events);
-void events_close(struct events *events); /* NULL does nothing */
-/* Makes an empty sync.db. Errors: -EEXIST. */
-int events_create(const char *path);

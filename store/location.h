@@ -37,7 +37,7 @@ struct location {
 };
 
 int location_get(struct db *db, int64_t id, struct location *ret_location, struct rows *ret_rows); /* Errors: -ENOENT (also deleted) */
-/* Live locations of a device (0 = of all devices) with id > after, by id. */
+/* Live locations of a device (0 = of all members) with id > after, by id. */
 int location_list(struct db *db, int64_t device, int64_t after, struct rows *ret_rows);
 int location_next(struct rows *rows, struct location *ret_location);
 

@@ -11,15 +11,10 @@ static const char *const catalogue_migrations[] = {
     sql_migration_0001,
 };
 
-/* sync.db holds nothing that is worth a migration yet: its first version is its schema. */
-static const char *const sync_migrations[] = {
-    sql_sync_schema,
-};
-
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 const struct schema schema_catalogue = {sql_schema, catalogue_migrations, COUNT(catalogue_migrations)};
-const struct schema schema_sync = {sql_sync_schema, sync_migrations, COUNT(sync_migrations)};
+const struct schema schema_sync = {sql_sync_schema, NULL, SYNC_DB_VERSION};
 
 int migrate_version(sqlite3 *connection, int *ret_version)
 {

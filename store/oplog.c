@@ -8,18 +8,12 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "store/apply.h"
+#include "store/internal.h"
 #include "store/txn.h"
 #include "sync/hlc.h"
 
 /* The log of an origin is 1, 2, 3 ... without holes; records up to its cut are gone. The running hash covers all of them
  * from the first on, so each record keeps it, and the origin that of its cut. */
-
-struct head {
-	int64_t position;
-	uint8_t hash[HASH_LEN];
-	int64_t hlc;
-	int64_t cut;
-};
 
 /* H(0) is 32 zero bytes; the column is empty then. */
 static void take_hash(sqlite3_stmt *stmt, int column, uint8_t ret_hash[HASH_LEN])
@@ -29,25 +23,43 @@ static void take_hash(sqlite3_stmt *stmt, int column, uint8_t ret_hash[HASH_LEN]
 		memcpy(ret_hash, sqlite3_column_blob(stmt, column), HASH_LEN);
 }
 
-static int read_head(struct txn *txn, struct head *ret_head)
+static int read_position(sqlite3_stmt *stmt, struct oplog_position *ret_position)
 {
-	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_HEAD, &r);
+	int r = stmt_step(stmt);
 
-	if (stmt == NULL)
-		return r;
-	bind_int(stmt, 1, txn_origin(txn));
-	r = stmt_step(stmt);
 	if (r != 0)
-		return r < 0 ? r : -ERR_CORRUPT;
-	ret_head->position = sqlite3_column_int64(stmt, 0);
-	take_hash(stmt, 1, ret_head->hash);
-	ret_head->hlc = sqlite3_column_int64(stmt, 2);
-	ret_head->cut = sqlite3_column_int64(stmt, 3);
+		return r < 0 ? r : -ENOENT;
+	ret_position->seq = (uint64_t)sqlite3_column_int64(stmt, 0);
+	take_hash(stmt, 1, ret_position->hash);
+	ret_position->hlc = (uint64_t)sqlite3_column_int64(stmt, 2);
 	return 0;
 }
 
-static int append(struct txn *txn, const struct head *head, uint64_t hlc, const struct buf *record)
+int oplog_head(struct db *db, int64_t origin, struct oplog_position *ret_head)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_LOG_HEAD, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, origin);
+	r = read_position(stmt, ret_head);
+	return r == -ENOENT ? -ERR_CORRUPT : r;
+}
+
+int oplog_at(struct db *db, int64_t origin, uint64_t seq, struct oplog_position *ret_position)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_LOG_AT, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, origin);
+	bind_int(stmt, 2, (int64_t)seq);
+	return read_position(stmt, ret_position);
+}
+
+static int append(struct txn *txn, const struct oplog_position *head, uint64_t hlc, const struct buf *record)
 {
 	uint8_t hash[HASH_LEN];
 	int r = 0;
@@ -57,7 +69,7 @@ static int append(struct txn *txn, const struct head *head, uint64_t hlc, const 
 		return r;
 	change_running_hash(head->hash, record->data, record->len, hash);
 	bind_int(stmt, 1, txn_origin(txn));
-	bind_int(stmt, 2, head->position + 1);
+	bind_int(stmt, 2, (int64_t)head->seq + 1);
 	bind_int(stmt, 3, (int64_t)hlc);
 	bind_blob(stmt, 4, hash, HASH_LEN);
 	bind_blob(stmt, 5, record->data, record->len);
@@ -68,12 +80,12 @@ int oplog_commit(struct txn *txn, const struct change_set *set)
 {
 	struct stamp stamp = { .device = txn_info(txn)->device };
 	_cleanup_(buf_release) struct buf record = BUF_INIT;
-	struct head head;
+	struct oplog_position head;
 	int r;
 
 	if (set->count == 0)
 		return 0;
-	r = read_head(txn, &head);
+	r = oplog_head(txn->db, txn_origin(txn), &head);
 	if (r < 0)
 		return r;
 	stamp.hlc = hlc_tick(txn_hlc(txn), txn_now_ms(txn));
@@ -100,7 +112,7 @@ static int count_members(struct txn *txn, int64_t *ret_count)
 
 int oplog_cut(struct txn *txn)
 {
-	struct head head;
+	struct oplog_position head;
 	int64_t members = 0;
 	sqlite3_stmt *stmt;
 	int r = count_members(txn, &members);
@@ -108,23 +120,23 @@ int oplog_cut(struct txn *txn)
 	/* Acknowledgements of others come with replication; a device alone has acknowledged all that it has. */
 	if (r < 0 || members > 1)
 		return r;
-	r = read_head(txn, &head);
-	if (r < 0 || head.cut == head.position)
+	r = oplog_head(txn->db, txn_origin(txn), &head);
+	if (r < 0)
 		return r;
 	stmt = db_stmt(txn->db, STMT_LOG_CUT, &r);
 	if (stmt == NULL)
 		return r;
 	bind_int(stmt, 1, txn_origin(txn));
-	bind_int(stmt, 2, head.position);
+	bind_int(stmt, 2, (int64_t)head.seq);
 	r = stmt_run(stmt);
-	if (r < 0)
+	if (r < 0 || sqlite3_changes64(txn->db->connection) == 0) /* cut already */
 		return r;
 	stmt = db_stmt(txn->db, STMT_LOG_SET_CUT, &r);
 	if (stmt == NULL)
 		return r;
 	bind_int(stmt, 1, txn_origin(txn));
-	bind_int(stmt, 2, head.position);
-	bind_int(stmt, 3, head.hlc);
+	bind_int(stmt, 2, (int64_t)head.seq);
+	bind_int(stmt, 3, (int64_t)head.hlc);
 	bind_blob(stmt, 4, head.hash, HASH_LEN);
 	return stmt_run(stmt);
 }

@@ -18,7 +18,8 @@ CREATE TABLE library (
 	uuid       BLOB NOT NULL,          -- 16 bytes
 	name       TEXT NOT NULL,
 	self       INTEGER NOT NULL,       -- device.id of this device
-	created_ms INTEGER NOT NULL
+	created_ms INTEGER NOT NULL,
+	hlc        INTEGER NOT NULL DEFAULT 0 -- the greatest stamp that came in another way than by a log
 ) STRICT;
 
 -- Shared: the members. A row stays when a device is removed (member = 0).
@@ -32,7 +33,9 @@ CREATE TABLE device (
 	member        INTEGER NOT NULL DEFAULT 0,
 	member_at     BLOB NOT NULL DEFAULT x'',
 	added_by      BLOB NOT NULL DEFAULT x'', -- uuid of the device that added it
-	added_by_at   BLOB NOT NULL DEFAULT x''
+	added_by_at   BLOB NOT NULL DEFAULT x'',
+	discovery     BLOB NOT NULL DEFAULT x'', -- 32 bytes that beacons are sealed with: of all members' keys the newest counts
+	discovery_at  BLOB NOT NULL DEFAULT x''
 ) STRICT;
 
 -- Shared: tags (kind 1), albums (kind 2) and the one built-in row that favorites hang on (kind 3, id 1).

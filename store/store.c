@@ -276,7 +276,7 @@ int store_open_with(const char *dir, const struct key *key, bool threads, struct
 	if (r >= 0)
 		r = store_open_database(store, dir, key);
 	if (r >= 0)
-		r = events_open(store->sync_path, store->read_only, &store->events);
+		r = sync_db_open(store->sync_path, store->read_only, &store->sync_db);
 	if (r >= 0 && threads && !store->read_only)
 		r = checkpoint_start(store, &store->checkpoint);
 	if (r < 0) {
@@ -299,7 +299,7 @@ void store_close(struct store *store)
 	checkpoint_stop(store->checkpoint);
 	readers_release(&store->readers);
 	db_close(store->writer); /* the last connection: SQLite checkpoints and removes the WAL */
-	events_close(store->events);
+	sync_db_close(store->sync_db);
 	subscription_release(&store->subscription);
 	gate_release(&store->gate);
 	free(store->path);
@@ -310,9 +310,20 @@ void store_close(struct store *store)
 
 /* --- asking --- */
 
+void store_on_rest(struct store *store, void (*fn)(void *arg), void *arg)
+{
+	if (store->checkpoint) /* else nothing is ever written */
+		checkpoint_on_rest(store->checkpoint, fn, arg);
+}
+
 const struct store_info *store_info(const struct store *store)
 {
 	return &store->info;
+}
+
+bool store_is_read_only(const struct store *store)
+{
+	return store->read_only;
 }
 
 static uint64_t file_bytes(const char *path)

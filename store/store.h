@@ -29,13 +29,15 @@ struct store_info {
 	char name[256];
 	struct uuid device;  /* this device */
 	int64_t device_row;
-	uint64_t epoch;      /* of this device's shared stream */
+	uint64_t epoch;      /* of this device's streams; changes in store_new_epoch alone */
 };
 
 struct store_create_opts {
 	const char *library_name; /* a title (text_is_title) */
 	const char *device_name;  /* a title */
 	struct uuid library;      /* chosen by the caller, so that key and state folder can be named after it */
+	bool joins;		  /* the library is there already, on other devices: the row of this one comes from the member
+				   * that lets it in (registers_merge). Until then it is no member; device_name is not used */
 };
 
 /* Makes the folder `dir` (its parent exists) with both databases in it. Everything that was made is removed again on
@@ -55,6 +57,8 @@ int store_open(const char *dir, const struct key *key, struct store **ret_store)
 void store_close(struct store *store);
 
 const struct store_info *store_info(const struct store *store); /* borrowed until store_close; constant while open */
+
+bool store_is_read_only(const struct store *store); /* its folder cannot be written: constant while open */
 
 /* --- reading --- */
 
@@ -87,6 +91,10 @@ struct db *txn_db(struct txn *txn);            /* for the read functions: sees t
 const struct store_info *txn_info(struct txn *txn);
 bool txn_should_yield(struct txn *txn);        /* bulk: STORE_BULK_MS are over, or somebody interactive waits */
 uint64_t txn_now_ms(struct txn *txn);          /* the wall clock at the begin */
+
+/* Has `fn` called, on a thread of the store, when something was committed and writing has paused, or at most every two
+ * seconds while it goes on. It may read. NULL ends that and returns when no call is under way any more. */
+void store_on_rest(struct store *store, void (*fn)(void *arg), void *arg);
 
 /* Bytes and rows, for status and metrics. */
 struct store_stats {

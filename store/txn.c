@@ -17,7 +17,7 @@ struct hlc *txn_hlc(struct txn *txn)
 
 int64_t txn_origin(struct txn *txn)
 {
-	return txn->store->origin;
+	return txn->new_origin != 0 ? txn->new_origin : txn->store->origin;
 }
 
 /* --- versions --- */

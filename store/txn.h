@@ -50,6 +50,8 @@ struct txn {
 	struct txn_counter versions[TXN_KINDS];
 	struct txn_location location;
 	struct notices notices;
+	int64_t new_origin; /* row of the epoch that this transaction began; 0: none */
+	uint64_t new_epoch;
 };
 
 /* The clock of this device's shared changes, kept by the store across transactions and guarded by the gate. It is the

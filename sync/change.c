@@ -9,6 +9,7 @@
 #include "base/cursor.h"
 #include "base/err.h"
 #include "base/pack.h"
+#include "sync/change_wire.h"
 #include "sync/hlc.h"
 
 enum { ARENA_BLOCK_BYTES = 4096, CHANGES_FIRST_CAPACITY = 4 };
@@ -149,10 +150,10 @@ static int compare_records(const void *a, const void *b)
 	return memcmp(x->key, y->key, sizeof(x->key));
 }
 
-/* Whether no (record, field) occurs twice. Sorted: a peer must not make us compare each of 2048 with each. */
-static int check_doubles(const struct change_set *set)
+/* Sorted: a peer must not make us compare each of 2048 with each. */
+int change_set_check_doubles(const struct change_set *set)
 {
-	_cleanup_(free_ptr) const struct change **sorted = calloc(set->count, sizeof(*sorted));
+	_cleanup_(free_ptr) const struct change **sorted = calloc(set->count + 1, sizeof(*sorted));
 	uint32_t seen = 0;
 
 	if (!sorted)
@@ -179,10 +180,10 @@ static int check_record(const struct change_set *set, uint64_t hlc)
 		if (set->items[i].fields == 0)
 			return -ERR_MALFORMED;
 	}
-	return check_doubles(set);
+	return change_set_check_doubles(set);
 }
 
-static void encode_value(const struct field *field, const struct value *value, struct buf *b)
+void change_encode_value(const struct field *field, const struct value *value, struct buf *b)
 {
 	switch (field->type) {
 	case FIELD_BOOL:
@@ -201,17 +202,22 @@ static void encode_value(const struct field *field, const struct value *value, s
 	}
 }
 
+void change_encode_record_id(const struct change *change, struct buf *b)
+{
+	pack_uint(b, change->model->kind);
+	pack_bin(b, change->key, change->model->key_parts * UUID_LEN);
+}
+
 static void encode_change(const struct change *change, struct buf *b)
 {
 	pack_array(b, 3);
-	pack_uint(b, change->model->kind);
-	pack_bin(b, change->key, change->model->key_parts * UUID_LEN);
+	change_encode_record_id(change, b);
 	pack_map(b, (uint32_t)__builtin_popcount(change->fields));
 	for (unsigned i = 0; i < change->model->field_count; i++) {
 		if (!(change->fields & UINT32_C(1) << i))
 			continue;
 		pack_uint(b, i);
-		encode_value(&change->model->fields[i], &change->values[i], b);
+		change_encode_value(&change->model->fields[i], &change->values[i], b);
 	}
 }
 
@@ -235,7 +241,7 @@ int change_set_encode(const struct change_set *set, uint64_t hlc, struct buf *re
 	return r;
 }
 
-static int expect_array(struct cursor *c, uint32_t wanted)
+int change_expect_array(struct cursor *c, uint32_t wanted)
 {
 	uint32_t count;
 	int r = cursor_pack_array(c, &count);
@@ -245,7 +251,6 @@ static int expect_array(struct cursor *c, uint32_t wanted)
 	return count == wanted ? 0 : -ERR_MALFORMED;
 }
 
-/* The model of a kind that may travel in a record, and the key. */
 static int decode_record_id(struct cursor *c, const struct model **ret_model, struct uuid key[MODEL_KEY_MAX])
 {
 	const struct model *model;
@@ -269,7 +274,7 @@ static int decode_record_id(struct cursor *c, const struct model **ret_model, st
 	return 0;
 }
 
-static int decode_value(struct cursor *c, struct change_set *set, struct change *change, unsigned field)
+int change_decode_value(struct cursor *c, struct change_set *set, struct change *change, unsigned field)
 {
 	enum field_type type = change->model->fields[field].type;
 	const uint8_t *bytes;
@@ -290,7 +295,7 @@ static int decode_value(struct cursor *c, struct change_set *set, struct change 
 	return r < 0 ? r : change_put_bytes(set, change, field, bytes, len);
 }
 
-static int decode_field(struct cursor *c, struct change_set *set, struct change *change)
+int change_decode_field(struct cursor *c, const struct change *change, unsigned *ret_field)
 {
 	uint64_t field;
 	int r = cursor_pack_uint(c, &field);
@@ -299,23 +304,38 @@ static int decode_field(struct cursor *c, struct change_set *set, struct change 
 		return r;
 	if (field >= change->model->field_count || change->fields & UINT32_C(1) << field)
 		return -ERR_MALFORMED;
-	return decode_value(c, set, change, (unsigned)field);
+	*ret_field = (unsigned)field;
+	return 0;
 }
 
-static int decode_change(struct cursor *c, struct change_set *set)
+static int decode_field(struct cursor *c, struct change_set *set, struct change *change)
+{
+	unsigned field;
+	int r = change_decode_field(c, change, &field);
+
+	return r < 0 ? r : change_decode_value(c, set, change, field);
+}
+
+int change_decode_record(struct cursor *c, struct change_set *set, struct change **ret_change)
 {
 	struct uuid key[MODEL_KEY_MAX];
 	const struct model *model;
-	struct change *change;
-	uint32_t fields;
-	int r = expect_array(c, 3);
+	int r = change_expect_array(c, 3);
 
 	if (r < 0)
 		return r;
 	r = decode_record_id(c, &model, key);
 	if (r < 0)
 		return r;
-	r = change_set_add(set, model->kind, &key[0], model->key_parts == 2 ? &key[1] : NULL, &change);
+	return change_set_add(set, model->kind, &key[0], model->key_parts == 2 ? &key[1] : NULL, ret_change);
+}
+
+static int decode_change(struct cursor *c, struct change_set *set)
+{
+	struct change *change;
+	uint32_t fields;
+	int r = change_decode_record(c, set, &change);
+
 	if (r < 0)
 		return r;
 	r = cursor_pack_map(c, &fields);
@@ -348,7 +368,7 @@ int change_set_decode(const void *record, size_t len, uint64_t *ret_hlc, struct 
 	assert(ret_set->count == 0 && !ret_set->items && !ret_set->arena);
 	if (len > CHANGE_RECORD_MAX)
 		return -ERR_TOO_LARGE;
-	r = expect_array(&c, 2);
+	r = change_expect_array(&c, 2);
 	if (r < 0)
 		return r;
 	r = cursor_pack_uint(&c, &hlc);

@@ -27,11 +27,12 @@ enum { AUDIT_TEXT_MAX = 1024 };
 
 /* kind, owner, name, parts of the key, number of fields, fields */
 static const struct model models[] = {
-	{ MODEL_DEVICE, MODEL_SHARED, "device", 1, 4, {
+	{ MODEL_DEVICE, MODEL_SHARED, "device", 1, 5, {
 		[DEVICE_NAME] = TITLE("name"),
 		[DEVICE_PUBLIC_KEY] = FIXED("public_key", KEY_PUBLIC_LEN),
 		[DEVICE_MEMBER] = BOOL("member"),
 		[DEVICE_ADDED_BY] = FIXED("added_by", UUID_LEN),
+		[DEVICE_DISCOVERY] = NONE_OR("discovery", MODEL_DISCOVERY_LEN),
 	} },
 	{ MODEL_TAG, MODEL_SHARED, "tag", 1, 2, COLLECTION_FIELDS },
 	{ MODEL_TAGGING, MODEL_SHARED, "tagging", 2, 3, PAIR_FIELDS },

@@ -40,11 +40,13 @@ struct field {
 	bool none_or_max; /* FIELD_BYTES: empty or exactly max_len, nothing in between */
 };
 
+#define MODEL_DISCOVERY_LEN 32 /* a discovery key */
+
 #define MODEL_FIELDS_MAX 8
 #define MODEL_KEY_MAX 2
 
 /* Field numbers, on the wire */
-enum { DEVICE_NAME, DEVICE_PUBLIC_KEY, DEVICE_MEMBER, DEVICE_ADDED_BY };
+enum { DEVICE_NAME, DEVICE_PUBLIC_KEY, DEVICE_MEMBER, DEVICE_ADDED_BY, DEVICE_DISCOVERY };
 enum { COLLECTION_NAME, COLLECTION_LIVE };       /* tag, album */
 enum { PAIR_NAME, PAIR_LIVE, PAIR_CONTENT };     /* tagging, album item, metadata */
 

@@ -108,6 +108,7 @@ static void the_public_half_is_x25519(void **state)
 	assert_int_equal(scratch_write(s, "alice", alice_secret, KEY_SECRET_LEN, 0600), 0);
 	assert_int_equal(key_load(path, &key), 0);
 	assert_memory_equal(key_public(key), alice_public, KEY_PUBLIC_LEN);
+	assert_memory_equal(key_secret(key), alice_secret, KEY_SECRET_LEN);
 	id = key_id_of_public(alice_public);
 	uuid_to_text(&id, text);
 	assert_string_equal(text, "7a91869e-4c11-8964-a069-72403b0a3d81"); /* Python's hashlib.blake2b, stamped */

@@ -83,6 +83,36 @@ CURSOR = {
     "bad_cut_number": b"\xcf\0\0\0",
 }
 
+def held(value, hlc=HLC, device=KEY1):
+    """A register: a value and its stamp."""
+    return [value, hlc, device]
+
+
+r_tag = [TAG, KEY1, {0: held("Caf\u00e9"), 1: held(True, HLC + 1)}]
+r_pair = [TAGGING, KEY2, {0: held(b"a\xff.jpg"), 1: held(False), 2: held(bytes(16))}]
+r_device = [DEVICE, KEY1, {0: held("Laptop"), 1: held(bytes(32)), 2: held(True), 3: held(KEY1), 4: held(bytes(32))}]
+r_good = pack([r_device, r_tag, r_pair, [METADATA, KEY2, {1: held(True)}]])
+REGISTERS = {
+    "all_kinds": r_good,
+    "none": pack([]),
+    "no_discovery": pack([[DEVICE, KEY1, {4: held(b"")}]]),
+    "split_row": pack([[TAG, KEY1, {0: held("t")}], [TAG, KEY1, {1: held(True)}]]),
+    "many": pack([[TAG, i.to_bytes(16, "big"), {1: held(True, HLC + i)}] for i in range(40)]),
+    "bad_empty": b"",
+    "bad_cut": r_good[: len(r_good) // 2],
+    "bad_trailing": r_good + b"\0",
+    "bad_no_field": pack([[TAG, KEY1, {}]]),
+    "bad_bare_value": pack([[TAG, KEY1, {1: True}]]),
+    "bad_stamp_zero": pack([[TAG, KEY1, {1: held(True, 0)}]]),
+    "bad_stamp_late": pack([[TAG, KEY1, {1: held(True, 1 << 63)}]]),
+    "bad_stamp_device": pack([[TAG, KEY1, {1: held(True, HLC, KEY2)}]]),
+    "bad_double_field": pack([[TAG, KEY1, Raw(b"\x82" + (b"\x01" + pack(held(True))) * 2)]]),
+    "bad_double_row": pack([r_tag, r_tag]),
+    "bad_owned_kind": pack([[LOCATION, KEY1, {0: held("here")}]]),
+    "bad_discovery": pack([[DEVICE, KEY1, {4: held(bytes(31))}]]),
+    "bad_count": b"\xdd\xff\xff\xff\xff" + pack(r_tag),
+}
+
 # Patterns and messages by number (net/pattern.h); 0x80 replaces the message, else it is changed by xor.
 NOISE = {f"genuine_{i}": bytes([i, 0]) for i in range(10)} | {
     f"flip_{pattern}_{message}_{at}": bytes([pattern, message]) + bytes(at) + b"\x01"
@@ -166,7 +196,7 @@ FRAME = {
     "mixed": bytes([TEXTS, FAST]) + b"\3" + FULL + text(0, b"x"),
 }
 
-CORPORA = {"change": CHANGE, "cursor": CURSOR, "noise": NOISE, "pairing": PAIRING, "frame": FRAME}
+CORPORA = {"change": CHANGE, "cursor": CURSOR, "registers": REGISTERS, "noise": NOISE, "pairing": PAIRING, "frame": FRAME}
 for target, files in CORPORA.items():
     folder = HERE / target
     folder.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ static void commands_by_their_words(void **state)
 	assert_string_equal(find("discover", NULL, &used), "");
 	assert_string_equal(find("events", NULL, &used), "");
 	assert_string_equal(find("metrics", NULL, &used), "");
-	assert_string_equal(find("device", "rename", &used), "");
+	assert_string_equal(find("device", "paint", &used), "");
 	assert_true(command_is_noun("tag"));
 	assert_false(command_is_noun("status"));
 	assert_false(command_is_noun("ta"));

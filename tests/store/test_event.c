@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "store/event.h"
 #include "store/internal.h"
 #include "tests/lib/library.h"
 #include "tests/store/steps.h"

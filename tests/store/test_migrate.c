@@ -75,7 +75,6 @@ static void assert_fresh_equals_migrated(const struct schema *schema)
 static void test_fresh_equals_migrated(void **state)
 {
 	assert_fresh_equals_migrated(&schema_catalogue);
-	assert_fresh_equals_migrated(&schema_sync);
 }
 
 static const char *const two_steps[] = {

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/random.h"
 #include "store/device.h"
+#include "store/event.h"
 #include "store/internal.h"
 #include "tests/lib/library.h"
 #include "tests/store/steps.h"

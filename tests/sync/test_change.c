@@ -443,6 +443,7 @@ static void the_greatest_set_fits(void **state)
 		assert_int_equal(change_put_bytes(&set, device, DEVICE_PUBLIC_KEY, bytes32, 32), 0);
 		assert_int_equal(change_put_number(device, DEVICE_MEMBER, 1), 0);
 		assert_int_equal(change_put_bytes(&set, device, DEVICE_ADDED_BY, two.bytes, UUID_LEN), 0);
+		assert_int_equal(change_put_bytes(&set, device, DEVICE_DISCOVERY, bytes32, 32), 0);
 	}
 	encode(&set, &record);
 	assert_true(record.len < CHANGE_RECORD_MAX);

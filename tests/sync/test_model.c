@@ -77,6 +77,7 @@ static void field_numbers_name_their_fields(void **state)
 {
 	assert_string_equal(model_find(MODEL_DEVICE)->fields[DEVICE_PUBLIC_KEY].name, "public_key");
 	assert_string_equal(model_find(MODEL_DEVICE)->fields[DEVICE_ADDED_BY].name, "added_by");
+	assert_string_equal(model_find(MODEL_DEVICE)->fields[DEVICE_DISCOVERY].name, "discovery");
 	assert_string_equal(model_find(MODEL_TAG)->fields[COLLECTION_LIVE].name, "live");
 	assert_string_equal(model_find(MODEL_ALBUM)->fields[COLLECTION_NAME].name, "name");
 	assert_string_equal(model_find(MODEL_TAGGING)->fields[PAIR_CONTENT].name, "content");
@@ -88,12 +89,14 @@ static void lengths_of_bytes(void **state)
 {
 	const struct field *public_key = &model_find(MODEL_DEVICE)->fields[DEVICE_PUBLIC_KEY];
 	const struct field *content = &model_find(MODEL_TAGGING)->fields[PAIR_CONTENT];
+	const struct field *discovery = &model_find(MODEL_DEVICE)->fields[DEVICE_DISCOVERY];
 	const struct field *text = &model_find(MODEL_AUDIT)->fields[1];
 	static const uint8_t bytes[1025];
 
 	for (size_t len = 0; len <= 64; len++) {
 		assert_int_equal(model_bytes_fit(public_key, bytes, len), len == 32);
 		assert_int_equal(model_bytes_fit(content, bytes, len), len == 0 || len == 16);
+		assert_int_equal(model_bytes_fit(discovery, bytes, len), len == 0 || len == 32);
 	}
 	assert_true(model_bytes_fit(text, bytes, 0));
 	assert_true(model_bytes_fit(text, bytes, 1024));
