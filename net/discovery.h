@@ -37,7 +37,8 @@ struct discovery_opts {	    /* everything is copied */
 	void *arg;
 };
 
-/* Errors: -ENOMEM, -EADDRINUSE (by something else) and other errno of sockets. Without IPv6 it goes on. */
+/* Errors: -ENOMEM, -EADDRINUSE (by something else) and other errno of sockets; the loop has to run once more then, as
+ * after closing. Without IPv6 it goes on. */
 int discovery_open(uv_loop_t *loop, const struct discovery_opts *opts, struct discovery **ret_discovery);
 
 /* Says that this device leaves; no callback comes any more but `closed` (may be NULL), and then all is freed. */
