@@ -1,5 +1,6 @@
-/* When to announce: at the start, at once when something has changed, soon (but not every time) for a newcomer, else
- * regularly with some play, so that many devices do not speak in chorus (protocols 3.3).
+/* When to announce: at the start and when something has changed at once, and once more a moment later (Wi-Fi does not
+ * repeat a broadcast that got lost); soon, but not every time, for a newcomer; else regularly with some play, so that
+ * many devices do not speak in chorus (protocols 3.3).
  *
  * A step machine: times of one monotonic clock and random numbers in. Threads: one at a time. */
 #pragma once
@@ -11,6 +12,7 @@ struct cadence {
 	uint64_t interval_ms;
 	uint64_t next_ms;
 	uint64_t reply_ms; /* no newcomer is answered before */
+	bool repeat;	   /* the next one is followed by another soon */
 };
 
 void cadence_init(struct cadence *c, uint64_t interval_ms, uint64_t now_ms); /* due at once */

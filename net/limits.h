@@ -37,6 +37,7 @@
 #define DISCOVERY_TELL_MS	   (10 * 1000) /* one sighting is told at most once in this time: a hint to dial */
 #define DISCOVERY_INTERVAL_MS	   (30 * 1000) /* between announcements, +- 20 % */
 #define DISCOVERY_OPEN_INTERVAL_MS (2 * 1000)  /* the same while a pairing code is shown: somebody waits */
+#define DISCOVERY_REPEAT_MS	   (1 * 1000)  /* after the first one, or a change: the first may get lost */
 #define DISCOVERY_REPLY_MS	   (2 * 1000)  /* a newcomer is answered after a random part of this */
 #define DISCOVERY_REPLY_EVERY_MS   (5 * 1000)  /* and newcomers all together at most once in this time */
 #define DISCOVERY_INTERFACES_MS	   (30 * 1000) /* how often the interfaces are read again */

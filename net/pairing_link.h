@@ -2,7 +2,7 @@
  * its owner. For pairing_host.c and pairing_guest.c.
  *
  * A run's messages are few and short: what the kernel does not take at once means a peer that does not read, and is as
- * good as a hang-up. Threads: that of the loop. */
+ * good as a hang-up. The process ignores SIGPIPE. Threads: that of the loop. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,6 @@
 #include "tests/net/street.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ static uint16_t free_udp_port(void)
 void street_init(struct street *s)
 {
 	memset(s, 0, sizeof(*s));
+	signal(SIGPIPE, SIG_IGN); /* as the program does */
 	assert_int_equal(uv_loop_init(&s->loop), 0);
 	s->udp_port = free_udp_port();
 }
