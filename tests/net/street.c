@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "net/hostport.h"
 #include "net/preamble.h"
@@ -160,6 +161,18 @@ static enum pairing_outcome on_decide(void *arg, const uint8_t *peer_key, const 
 	return h->verdict;
 }
 
+static void on_host_closed(void *arg)
+{
+	((struct test_host *)arg)->closing--;
+}
+
+static void close_within(struct test_host *h)
+{
+	h->closing++;
+	pairing_host_close(h->host, on_host_closed, h);
+	h->host = NULL;
+}
+
 static void on_ended(void *arg, enum pairing_outcome outcome, unsigned runs_left)
 {
 	struct test_host *h = arg;
@@ -167,6 +180,8 @@ static void on_ended(void *arg, enum pairing_outcome outcome, unsigned runs_left
 	assert_true(h->ended < OUTCOMES_MAX && !h->over);
 	h->outcomes[h->ended++] = outcome;
 	h->runs_left = runs_left;
+	if (h->close_at_ended)
+		close_within(h);
 }
 
 static void on_over(void *arg, enum pairing_code_state reason)
@@ -176,6 +191,8 @@ static void on_over(void *arg, enum pairing_code_state reason)
 	assert_false(h->over);
 	h->over = true;
 	h->reason = reason;
+	if (h->close_at_over)
+		close_within(h);
 }
 
 void test_host_open(struct test_host *h, struct street *s, const struct test_host_opts *opts)
@@ -202,11 +219,6 @@ void test_host_open(struct test_host *h, struct street *s, const struct test_hos
 	assert_int_equal(pairing_host_open(&s->loop, &host, &h->host), 0);
 }
 
-static void on_host_closed(void *arg)
-{
-	((struct test_host *)arg)->closing--;
-}
-
 static bool no_caller(void *street)
 {
 	return ((struct street *)street)->accepting == 0;
@@ -220,9 +232,8 @@ static bool host_is_closed(void *host)
 void test_host_close(struct test_host *h)
 {
 	street_run(h->street, no_caller, h->street);
-	h->closing = 1;
-	pairing_host_close(h->host, on_host_closed, h);
-	h->host = NULL;
+	if (h->host)
+		close_within(h);
 	if (h->discovery) {
 		h->closing++;
 		discovery_close(h->discovery, on_host_closed, h);
@@ -245,6 +256,11 @@ bool test_host_is_over(void *host)
 
 /* --- guests --- */
 
+static void on_guest_closed(void *arg)
+{
+	((struct test_guest *)arg)->closed = true;
+}
+
 static void on_progress(void *arg, const struct pairing_guest_progress *progress)
 {
 	struct test_guest *g = arg;
@@ -254,6 +270,8 @@ static void on_progress(void *arg, const struct pairing_guest_progress *progress
 	assert_true((progress->stage == GUEST_SEARCHING) == (progress->address == NULL));
 	if (progress->stage == GUEST_FOUND)
 		strncpy(g->found_name, progress->name, sizeof(g->found_name) - 1);
+	if (g->close_at == (int)progress->stage)
+		pairing_guest_close(TAKE_PTR(g->guest), on_guest_closed, g);
 }
 
 static void on_end(void *arg, const struct pairing_guest_end *end)
@@ -271,6 +289,8 @@ static void on_end(void *arg, const struct pairing_guest_end *end)
 		memcpy(g->peer_key, end->peer_key, KEY_PUBLIC_LEN);
 		buf_append(&g->peer_payload, end->payload, end->payload_len);
 	}
+	if (g->close_at == CLOSE_AT_END)
+		pairing_guest_close(TAKE_PTR(g->guest), on_guest_closed, g);
 }
 
 void test_guest_open(struct test_guest *g, struct street *s, uint8_t seed, const char *code,
@@ -288,7 +308,7 @@ void test_guest_open(struct test_guest *g, struct street *s, uint8_t seed, const
 					  .end = on_end,
 					  .arg = g};
 
-	*g = (struct test_guest){.street = s, .keys = keys_from(seed)};
+	*g = (struct test_guest){.street = s, .keys = keys_from(seed), .close_at = -1};
 	assert_int_equal(pairing_code_normalise(code, normal), 0);
 	for (; addresses && addresses[opts.address_count]; opts.address_count++)
 		;
@@ -296,14 +316,10 @@ void test_guest_open(struct test_guest *g, struct street *s, uint8_t seed, const
 	assert_int_equal(pairing_guest_open(&s->loop, &opts, &g->guest), 0);
 }
 
-static void on_guest_closed(void *arg)
-{
-	((struct test_guest *)arg)->closed = true;
-}
-
 void test_guest_close(struct test_guest *g)
 {
-	pairing_guest_close(g->guest, on_guest_closed, g);
+	if (g->guest)
+		pairing_guest_close(g->guest, on_guest_closed, g);
 	street_run(g->street, is_true, &g->closed);
 	buf_release(&g->peer_payload);
 }

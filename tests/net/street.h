@@ -13,7 +13,7 @@
 #include "net/pairing_host.h"
 #include "tests/net/handshake.h"
 
-enum { HOST_SEED = 1, GUEST_SEED = 2, OTHER_SEED = 3, OUTCOMES_MAX = 8 };
+enum { HOST_SEED = 1, GUEST_SEED = 2, OTHER_SEED = 3, OUTCOMES_MAX = 8, CLOSE_AT_END = 100 };
 
 #define HOST_PAYLOAD  "Payload-of-the-shower"
 #define GUEST_PAYLOAD "Payload-of-the-typer"
@@ -42,6 +42,8 @@ struct test_host {
 	struct discovery *discovery; /* NULL: no beacons */
 	struct pairing_host *host;
 	enum pairing_outcome verdict; /* what decide answers */
+	bool close_at_ended;	      /* from within the callback, as the next */
+	bool close_at_over;
 	unsigned decided;
 	uint8_t peer_key[KEY_PUBLIC_LEN];
 	struct buf peer_payload;
@@ -76,6 +78,7 @@ struct test_guest {
 	struct sockaddr_storage address;
 	uint8_t peer_key[KEY_PUBLIC_LEN];
 	struct buf peer_payload;
+	int close_at; /* a stage: from within its callback; CLOSE_AT_END; -1: not */
 	bool closed;
 };
 

@@ -185,6 +185,11 @@ static void shows_no_code(void **state)
 	street_release(&s);
 }
 
+static bool is_closed(void *guest)
+{
+	return ((struct test_guest *)guest)->closed;
+}
+
 static bool is_connecting(void *guest)
 {
 	return ((struct test_guest *)guest)->stages[GUEST_CONNECTING] > 0;
@@ -220,6 +225,31 @@ static void closed_at_any_time(void **state)
 	street_release(&s);
 }
 
+static void closed_within_its_callbacks(void **state)
+{
+	static const int moments[] = {GUEST_SEARCHING, GUEST_FOUND,   GUEST_CONNECTING,
+				      GUEST_CHECKING,  GUEST_WAITING, CLOSE_AT_END};
+
+	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+		struct test_host_opts opts = {.beacons = true};
+		struct test_guest g;
+		struct test_host h;
+		struct street s;
+
+		street_init(&s);
+		test_host_open(&h, &s, &opts);
+		test_guest_open(&g, &s, GUEST_SEED, pairing_host_code(h.host), NULL, 0);
+		g.close_at = moments[i];
+		street_run(&s, is_closed, &g);
+		assert_int_equal(g.ended, moments[i] == CLOSE_AT_END);
+		if (moments[i] != CLOSE_AT_END)
+			assert_int_equal(g.stages[moments[i]], 1);
+		test_guest_close(&g);
+		test_host_close(&h);
+		street_release(&s);
+	}
+}
+
 static void bad_options(void **state)
 {
 	static const char *const addresses[] = {"no-port"};
@@ -251,6 +281,7 @@ int main(void)
 	    cmocka_unit_test(refused_connection),
 	    cmocka_unit_test(shows_no_code),
 	    cmocka_unit_test(closed_at_any_time),
+	    cmocka_unit_test(closed_within_its_callbacks),
 	    cmocka_unit_test(bad_options),
 	};
 

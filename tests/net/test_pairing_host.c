@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/random.h"
 #include "tests/lib/test.h"
@@ -346,6 +347,64 @@ static void closed_in_the_middle(void **state)
 	street_release(&s);
 }
 
+static bool is_cut(void *relay)
+{
+	return ((struct relay *)relay)->closed;
+}
+
+/* By the timer, long before the guest's own would go off: the second caller makes the host look at the clock. */
+static void a_silent_caller_is_cut_off(void **state)
+{
+	struct test_host_opts opts = {0};
+	uint64_t start_ms = clock_monotonic_ms();
+	struct test_guest silent, g;
+	char held[HOSTPORT_TEXT_MAX];
+	const char *by_relay[] = {held, NULL};
+	struct test_host h;
+	struct relay r;
+	struct street s;
+
+	street_init(&s);
+	test_host_open(&h, &s, &opts);
+	relay_open(&r, &s, h.port);
+	r.stop = 1;
+	snprintf(held, sizeof(held), "127.0.0.1:%u", r.port);
+	test_guest_open(&silent, &s, OTHER_SEED, pairing_host_code(h.host), by_relay, 0);
+	street_run(&s, relay_has_stopped, &r);
+	street_pass(PAIRING_HELLO_MS - 50);
+	g = visit(&s, &h, GUEST_SEED, wrong_code(&h));
+	street_run(&s, is_cut, &r);
+	assert_true(clock_monotonic_ms() - start_ms < PAIRING_HELLO_MS / 2);
+	assert_int_equal(h.ended, 1); /* the other one */
+	test_guest_close(&g);
+	test_guest_close(&silent);
+	relay_close(&r);
+	test_host_close(&h);
+	street_release(&s);
+}
+
+static void closed_within_its_callbacks(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		struct test_host_opts opts = {0};
+		struct test_host h;
+		struct test_guest g;
+		struct street s;
+
+		street_init(&s);
+		test_host_open(&h, &s, &opts);
+		h.close_at_ended = i == 0;
+		h.close_at_over = i == 1;
+		g = visit(&s, &h, GUEST_SEED, pairing_host_code(h.host));
+		assert_int_equal(g.outcome, PAIRING_PAIRED); /* what was said still arrives */
+		assert_int_equal(h.ended, 1);
+		assert_int_equal(h.over, i == 1);
+		test_guest_close(&g);
+		test_host_close(&h);
+		street_release(&s);
+	}
+}
+
 static void bad_options(void **state)
 {
 	static const uint8_t big[PAIRING_PAYLOAD_MAX + 1];
@@ -374,6 +433,8 @@ int main(void)
 	    cmocka_unit_test(gone_before_the_verdict),
 	    cmocka_unit_test(silent_callers_do_not_block_it),
 	    cmocka_unit_test(closed_in_the_middle),
+	    cmocka_unit_test(a_silent_caller_is_cut_off),
+	    cmocka_unit_test(closed_within_its_callbacks),
 	    cmocka_unit_test(bad_options),
 	};
 
