@@ -16,9 +16,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "net/candidates.h"
-#include "net/hostport.h"
 #include "net/pairing_link.h"
 #include "net/preamble.h"
+#include "net/resolver.h"
 
 struct best {
 	enum pairing_outcome outcome; /* RUNNING: no try yet */
@@ -36,11 +36,8 @@ struct pairing_guest {
 	struct pairing_guest_opts opts;
 	char *code; /* owned; sodium memory */
 	uint8_t payload[PAIRING_PAYLOAD_MAX];
-	struct hostport addresses[PAIRING_ADDRESSES_MAX];
-	size_t resolved; /* how many of them */
-	uv_getaddrinfo_t resolve;
-	bool resolving;
-	struct discovery *discovery; /* owned; NULL when addresses are given */
+	struct resolver *resolver; /* owned, as the next; one of them is there: resolver when addresses are given */
+	struct discovery *discovery;
 	struct candidates candidates;
 	struct candidate *current;
 	uv_tcp_t *tcp;		   /* owned while it connects */
@@ -55,13 +52,6 @@ struct pairing_guest {
 };
 
 static void go_on(struct pairing_guest *g);
-
-static int error_of(int r)
-{
-	if (r <= UV_EAI_ADDRFAMILY && r > UV_EAI_ADDRFAMILY - 100) /* names that cannot be resolved */
-		return -EHOSTUNREACH;
-	return r == UV_EOF ? -ECONNRESET : r;
-}
 
 /* --- telling --- */
 
@@ -106,13 +96,14 @@ static bool is_proven(enum pairing_outcome outcome)
 	       outcome == PAIRING_SAME_DEVICE || outcome == PAIRING_FAILED;
 }
 
-static void remember(struct pairing_guest *g, enum pairing_outcome outcome, int error)
+/* `device`: NULL when there is none to speak of. */
+static void remember(struct pairing_guest *g, const struct candidate *device, enum pairing_outcome outcome, int error)
 {
 	if (rank(outcome) < rank(g->best.outcome))
 		return;
-	g->best = (struct best){.outcome = outcome, .error = error, .device = g->current};
-	if (g->current)
-		memcpy(&g->best.address, candidate_address(g->current), sizeof(g->best.address));
+	g->best = (struct best){.outcome = outcome, .error = error, .device = device};
+	if (device)
+		memcpy(&g->best.address, candidate_address(device), sizeof(g->best.address));
 }
 
 static void end(struct pairing_guest *g)
@@ -149,7 +140,7 @@ static void drop_link(struct pairing_guest *g)
 /* By this address nobody answered who speaks our protocol. */
 static void unreached(struct pairing_guest *g, enum pairing_outcome outcome, int error)
 {
-	remember(g, outcome, error);
+	remember(g, g->current, outcome, error);
 	candidates_unreached(&g->candidates, g->current);
 	g->current = NULL;
 	go_on(g);
@@ -164,7 +155,7 @@ static void finish_try(struct pairing_guest *g, enum pairing_outcome outcome)
 		unreached(g, outcome, 0);
 		return;
 	}
-	remember(g, outcome, 0);
+	remember(g, g->current, outcome, 0);
 	if (outcome == PAIRING_BUSY)
 		candidates_busy(&g->candidates, g->current, g->opts.now_ms());
 	else
@@ -232,7 +223,7 @@ static void on_connect(uv_connect_t *connect, int status)
 	g->tcp = NULL;
 	if (status < 0) {
 		uv_close((uv_handle_t *)tcp, (uv_close_cb)free);
-		unreached(g, PAIRING_HUNG_UP, error_of(status));
+		unreached(g, PAIRING_HUNG_UP, status);
 		return;
 	}
 	r = start_run(g, tcp);
@@ -323,9 +314,9 @@ static bool is_exhausted(struct pairing_guest *g, uint64_t now_ms)
 {
 	if (now_ms >= g->end_ms)
 		return true;
-	if (g->resolving || candidates_next_ms(&g->candidates) < UINT64_MAX)
+	if ((g->resolver && !resolver_is_done(g->resolver)) || candidates_next_ms(&g->candidates) < UINT64_MAX)
 		return false;
-	if (!g->discovery)
+	if (g->resolver)
 		return true;
 	if (g->best.outcome == PAIRING_RUNNING)
 		return false;
@@ -370,46 +361,20 @@ static void on_open_heard(void *arg, const struct beacon *beacon, const struct s
 	go_on(g);
 }
 
-static void resolve_next(struct pairing_guest *g);
-
-static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *list)
+static void on_found(void *arg, size_t which, const struct sockaddr *address)
 {
-	struct pairing_guest *g = resolve->data;
+	struct pairing_guest *g = arg;
 
-	g->resolving = false;
-	if (g->closing) {
-		uv_freeaddrinfo(list);
-		on_link_closed(g);
-		return;
-	}
-	g->handles--;
-	g->resolved++;
-	if (status < 0)
-		remember(g, PAIRING_HUNG_UP, error_of(status));
-	for (const struct addrinfo *at = list; at; at = at->ai_next)
-		if (hostport_sockaddr_len(at->ai_addr) > 0)
-			candidates_add(&g->candidates, g->resolved, "", at->ai_addr);
-	uv_freeaddrinfo(list);
-	resolve_next(g);
-	go_on(g);
+	candidates_add(&g->candidates, which, "", address);
 }
 
-static void resolve_next(struct pairing_guest *g)
+static void on_looked_up(void *arg, size_t which, int error)
 {
-	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct pairing_guest *g = arg;
 
-	while (g->resolved < g->opts.address_count && !g->resolving) {
-		const struct hostport *at = &g->addresses[g->resolved];
-		int r = uv_getaddrinfo(g->loop, &g->resolve, on_resolved, at->host, at->port, &hints);
-
-		if (r == 0) {
-			g->resolving = true;
-			g->handles++;
-		} else {
-			remember(g, PAIRING_HUNG_UP, error_of(r));
-			g->resolved++;
-		}
-	}
+	if (error < 0)
+		remember(g, NULL, PAIRING_HUNG_UP, error);
+	go_on(g);
 }
 
 /* --- opening and closing --- */
@@ -443,25 +408,14 @@ void pairing_guest_close(struct pairing_guest *g, void (*closed)(void *arg), voi
 	g->closing = true;
 	g->closed = closed;
 	g->closed_arg = arg;
-	if (g->resolving)
-		uv_cancel((uv_req_t *)&g->resolve);
 	if (g->tcp)
 		uv_close((uv_handle_t *)TAKE_PTR(g->tcp), (uv_close_cb)free);
 	drop_link(g);
+	if (g->resolver)
+		resolver_close(g->resolver, on_link_closed, g);
 	if (g->discovery)
 		discovery_close(g->discovery, on_link_closed, g);
 	uv_close((uv_handle_t *)&g->timer, on_timer_closed);
-}
-
-static int copy_addresses(struct pairing_guest *g, const struct pairing_guest_opts *opts)
-{
-	int r = 0;
-
-	if (opts->address_count > PAIRING_ADDRESSES_MAX)
-		return -ERR_TOO_LARGE;
-	for (size_t i = 0; r == 0 && i < opts->address_count; i++)
-		r = hostport_parse(opts->addresses[i], &g->addresses[i]);
-	return r;
 }
 
 /* That a run could start, so that nothing but memory can be missing later. */
@@ -480,18 +434,26 @@ static int copy_opts(struct pairing_guest *g, const struct pairing_guest_opts *o
 	if (!g->code)
 		return -ENOMEM;
 	memcpy(g->code, opts->code, PAIRING_CODE_LEN + 1);
-	return copy_addresses(g, opts);
+	return 0;
 }
 
-static int start_search(struct pairing_guest *g, const struct discovery_opts *opts)
+static int listen_for_beacons(struct pairing_guest *g, const struct discovery_opts *opts)
 {
 	struct discovery_opts listen = {
 	    .udp_port = opts->udp_port, .interfaces = opts->interfaces, .open_heard = on_open_heard, .arg = g};
-	int r;
 
-	if (g->opts.address_count > 0)
-		return 0;
-	r = discovery_open(g->loop, &listen, &g->discovery);
+	return discovery_open(g->loop, &listen, &g->discovery);
+}
+
+static int prepare_search(struct pairing_guest *g, const struct pairing_guest_opts *opts)
+{
+	struct resolver_opts names = {.names = opts->addresses,
+				      .count = opts->address_count,
+				      .found = on_found,
+				      .looked_up = on_looked_up,
+				      .arg = g};
+	int r = opts->address_count > 0 ? resolver_new(&names, &g->resolver) : listen_for_beacons(g, &opts->discovery);
+
 	g->handles += r == 0;
 	return r;
 }
@@ -504,7 +466,8 @@ static void on_start(uv_timer_t *timer)
 	tell(g, GUEST_SEARCHING, NULL);
 	if (g->closing)
 		return;
-	resolve_next(g);
+	if (g->resolver)
+		resolver_start(g->resolver, g->loop);
 	go_on(g);
 }
 
@@ -522,13 +485,13 @@ int pairing_guest_open(uv_loop_t *loop, const struct pairing_guest_opts *opts, s
 	g->end_ms = g->opts.now_ms() + (opts->time_ms > 0 ? opts->time_ms : PAIRING_SEARCH_MS);
 	r = copy_opts(g, opts);
 	if (r == 0)
-		r = start_search(g, &opts->discovery);
+		r = prepare_search(g, opts);
 	if (r < 0) {
 		release(g);
 		return r;
 	}
 	uv_timer_init(loop, &g->timer);
-	g->timer.data = g->resolve.data = g;
+	g->timer.data = g;
 	g->handles++;
 	uv_update_time(loop);
 	uv_timer_start(&g->timer, on_start, 0, 0);
