@@ -4,7 +4,7 @@
  *      4   1  version
  *      5   1  flags
  *      6   2  TCP port, big-endian; the address is the packet's source
- *      8   8  instance id, random for each start of a program
+ *      8   8  instance id, random for each start of a program and each network
  *
  * then, sealed for the members of a library:
  *

@@ -2,8 +2,8 @@
  * interfaces are to be read. The sockets serve both ways; each closes on its own, the last one frees.
  *
  * A broadcast reaches every socket of its port on this machine too, ours included: own packets are known by their
- * instance id and dropped before anything is counted. Sending is uv_udp_try_send: what the kernel does not take at
- * once is lost, like what the network loses. */
+ * instance id and dropped before anything is counted. A new network gets a new one. Sending is uv_udp_try_send: what
+ * the kernel does not take at once is lost, like what the network loses. */
 #include "net/discovery.h"
 
 #include <assert.h>
@@ -135,6 +135,8 @@ static bool read_interfaces(struct discovery *d, uint64_t now_ms)
 		return false;
 	d->interfaces = now;
 	join(d);
+	if (!d->pairing_open) /* then it names one device; else nobody should know it again elsewhere */
+		random_bytes(&d->instance, sizeof(d->instance));
 	cadence_changed(&d->sealed, now_ms);
 	cadence_changed(&d->open, now_ms);
 	return true;

@@ -1,6 +1,7 @@
 #include "mount/qr.h"
 
 #include <errno.h>
+#include <qrencode.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,20 @@ static void a_readers_marks_are_there(void **state)
 	assert_finder(&p, last, BORDER);
 }
 
+/* Neither mirrored nor turned, and no square lost. */
+static void square_by_square(void **state)
+{
+	static const char text[] = "shelf join WXYZ-2345 --address 192.0.2.1:4000";
+	struct picture p = draw(text);
+	QRcode *code = QRcode_encodeString8bit(text, 0, QR_ECLEVEL_L);
+
+	assert_int_equal(code->width, p.columns - 2 * BORDER);
+	for (int y = 0; y < code->width; y++)
+		for (int x = 0; x < code->width; x++)
+			assert_int_equal(p.dark[BORDER + y][BORDER + x], code->data[y * code->width + x] & 1);
+	QRcode_free(code);
+}
+
 static void a_light_border(void **state)
 {
 	struct picture p = draw("x");
@@ -135,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_readers_marks_are_there),
+	    cmocka_unit_test(square_by_square),
 	    cmocka_unit_test(a_light_border),
 	    cmocka_unit_test(another_text_is_another_picture),
 	    cmocka_unit_test(limits),

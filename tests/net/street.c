@@ -270,6 +270,8 @@ static void on_progress(void *arg, const struct pairing_guest_progress *progress
 	assert_true((progress->stage == GUEST_SEARCHING) == (progress->address == NULL));
 	if (progress->stage == GUEST_FOUND)
 		strncpy(g->found_name, progress->name, sizeof(g->found_name) - 1);
+	if (g->pass_at == progress->stage && g->pass_time == g->stages[progress->stage])
+		street_pass(g->pass_ms);
 	if (g->close_at == (int)progress->stage)
 		pairing_guest_close(TAKE_PTR(g->guest), on_guest_closed, g);
 }

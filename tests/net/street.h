@@ -78,6 +78,9 @@ struct test_guest {
 	struct sockaddr_storage address;
 	uint8_t peer_key[KEY_PUBLIC_LEN];
 	struct buf peer_payload;
+	unsigned pass_ms; /* of the clock, when stage `pass_at` is told for the `pass_time`-th time */
+	enum pairing_guest_stage pass_at;
+	unsigned pass_time;
 	int close_at; /* a stage: from within its callback; CLOSE_AT_END; -1: not */
 	bool closed;
 };

@@ -97,7 +97,10 @@ static void a_wrong_code_is_tried_once(void **state)
 	street_init(&s);
 	test_host_open(&h, &s, &opts);
 	test_guest_open(&g, &s, GUEST_SEED, wrong_code(&h), NULL, 0);
-	street_run(&s, test_guest_has_ended, &g); /* it lingers a few seconds: longer than two beacons take */
+	g.pass_at = GUEST_SEARCHING; /* again: it lingers, here for longer than the next beacon takes */
+	g.pass_time = 2;
+	g.pass_ms = PAIRING_LINGER_MS - 2 * DISCOVERY_REPEAT_MS;
+	street_run(&s, test_guest_has_ended, &g);
 	assert_int_equal(g.outcome, PAIRING_WRONG_CODE);
 	assert_int_equal(g.stages[GUEST_CONNECTING], 1);
 	assert_int_equal(h.ended, 1);
@@ -158,6 +161,37 @@ static void refused_connection(void **state)
 	assert_int_equal(g.outcome, PAIRING_HUNG_UP);
 	assert_int_equal(g.error, -ECONNREFUSED);
 	test_guest_close(&g);
+	street_release(&s);
+}
+
+/* Somebody whose queue of connections is full, so that nothing comes back at all. */
+static void no_answer(void **state)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(address);
+	char text[HOSTPORT_TEXT_MAX];
+	const char *const addresses[] = {text, NULL};
+	struct test_guest g;
+	struct street s;
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+	assert_int_equal(connect(first, (struct sockaddr *)&address, len), 0);
+	street_init(&s);
+	hostport_text((struct sockaddr *)&address, text);
+	test_guest_open(&g, &s, GUEST_SEED, "ABCD-2345", addresses, 0);
+	g.pass_at = GUEST_CONNECTING;
+	g.pass_time = 1;
+	g.pass_ms = PAIRING_CONNECT_MS - 20;
+	street_run(&s, test_guest_has_ended, &g);
+	assert_int_equal(g.outcome, PAIRING_HUNG_UP);
+	assert_int_equal(g.error, -ETIMEDOUT);
+	test_guest_close(&g);
+	close(first);
+	close(listener);
 	street_release(&s);
 }
 
@@ -279,6 +313,7 @@ int main(void)
 	    cmocka_unit_test(nobody_there),
 	    cmocka_unit_test(addresses_one_after_another),
 	    cmocka_unit_test(refused_connection),
+	    cmocka_unit_test(no_answer),
 	    cmocka_unit_test(shows_no_code),
 	    cmocka_unit_test(closed_at_any_time),
 	    cmocka_unit_test(closed_within_its_callbacks),
