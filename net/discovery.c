@@ -128,10 +128,11 @@ static void join(struct discovery *d)
 /* True: they differ from before. */
 static bool read_interfaces(struct discovery *d, uint64_t now_ms)
 {
-	struct interfaces now;
+	struct interfaces now = {0};
+	int r = interfaces_read(&d->opts.interfaces, &now);
 
-	d->interfaces_ms = now_ms + DISCOVERY_INTERFACES_MS;
-	if (interfaces_read(&d->opts.interfaces, &now) < 0 || interfaces_equal(&now, &d->interfaces))
+	d->interfaces_ms = now_ms + (interfaces_has_network(&now) ? DISCOVERY_INTERFACES_MS : DISCOVERY_OFFLINE_MS);
+	if (r < 0 || interfaces_equal(&now, &d->interfaces))
 		return false;
 	d->interfaces = now;
 	join(d);

@@ -1,5 +1,6 @@
 /* Finding devices on the local network: announces this one by beacons and listens for others', on one UDP port. IPv4
- * broadcast and IPv6 multicast (one hop), on each interface (net/interfaces.h), which are read again every 30 s.
+ * broadcast and IPv6 multicast (one hop), on each interface (net/interfaces.h), which are read again every 30 s,
+ * without a network every 2 s.
  *
  * What is heard is a hint to dial and proves nothing: net/beacon.h. Several programs of one machine work side by side
  * and hear each other. Trouble with sending (no network, a full queue) is passed over; the next beacon follows.

@@ -95,6 +95,14 @@ int interfaces_read(const struct interfaces_opts *opts, struct interfaces *ret_i
 	return 0;
 }
 
+bool interfaces_has_network(const struct interfaces *i)
+{
+	for (unsigned k = 0; k < i->count; k++)
+		if (i->all[k].family == AF_INET6 || ntohl(i->all[k].address.s_addr) >> 24 != IN_LOOPBACKNET)
+			return true;
+	return false;
+}
+
 bool interfaces_equal(const struct interfaces *a, const struct interfaces *b)
 {
 	return a->count == b->count && memcmp(a->all, b->all, a->count * sizeof(a->all[0])) == 0;

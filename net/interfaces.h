@@ -37,4 +37,5 @@ bool interfaces_selects(const struct interfaces_opts *opts, const char *name, un
 
 /* Errors: errno of getifaddrs. What goes beyond the limit is left out. */
 int interfaces_read(const struct interfaces_opts *opts, struct interfaces *ret_interfaces);
+bool interfaces_has_network(const struct interfaces *i); /* more than loopback */
 bool interfaces_equal(const struct interfaces *a, const struct interfaces *b);

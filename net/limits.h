@@ -41,6 +41,7 @@
 #define DISCOVERY_REPLY_MS	   (2 * 1000)  /* a newcomer is answered after a random part of this */
 #define DISCOVERY_REPLY_EVERY_MS   (5 * 1000)  /* and newcomers all together at most once in this time */
 #define DISCOVERY_INTERFACES_MS	   (30 * 1000) /* how often the interfaces are read again */
+#define DISCOVERY_OFFLINE_MS	   (2 * 1000)  /* the same while there is no network: a cable is soon plugged in */
 #define DISCOVERY_INTERFACES_MAX   64	       /* addresses of this device that are announced on */
 
 /* Pairing over sockets */

@@ -49,7 +49,9 @@ static void loopback_has_a_broadcast_address(void **state)
 	assert_int_equal(first.all[0].broadcast.s_addr, inet_addr("127.255.255.255"));
 	assert_int_equal(interfaces_read(&opts, &second), 0);
 	assert_true(interfaces_equal(&first, &second));
-	second.all[0].address.s_addr++;
+	assert_false(interfaces_has_network(&first));
+	second.all[0].address.s_addr = inet_addr("192.0.2.1");
+	assert_true(interfaces_has_network(&second));
 	assert_false(interfaces_equal(&first, &second));
 	second.count = 0;
 	assert_false(interfaces_equal(&first, &second));
@@ -63,6 +65,7 @@ static void named_ones_that_are_not_there(void **state)
 
 	assert_int_equal(interfaces_read(&opts, &read), 0);
 	assert_int_equal(read.count, 0);
+	assert_false(interfaces_has_network(&read));
 }
 
 /* Where nothing else runs, there is loopback. */
