@@ -43,7 +43,7 @@ class Neighbour:
         os.set_blocking(self.process.stdout.fileno(), False)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
-        self.pending, self.lines = b"", []
+        self.pending, self.lines, self.dropped = b"", [], []
         self.wait("ready")
 
     def wait(self, *words):
@@ -54,11 +54,12 @@ class Neighbour:
                 line = self.lines.pop(0)
                 if all(word in line for word in words):
                     return line.split()
+                self.dropped.append(line)
             if self.selector.select(0.1):
                 self.pending += os.read(self.process.stdout.fileno(), 4096)
                 *complete, self.pending = self.pending.split(b"\n")
                 self.lines += [line.decode() for line in complete]
-        raise SystemExit(f"FAILED: nothing about {words} was heard")
+        raise SystemExit(f"FAILED: nothing about {words} was heard, but {self.dropped}")
 
     def tell(self, text):
         self.process.stdin.write(text.encode() + b"\n")
@@ -80,8 +81,7 @@ def plug(pid, v4, v6):
     """A cable: `wa` here, `wb` there."""
     ip("link", "add", "wa", "type", "veth", "peer", "name", "wb", "netns", str(pid))
     for end, number, where in (("wa", 1, None), ("wb", 2, pid)):
-        if not v6:
-            ip("link", "set", end, "addrgenmode", "none", pid=where)
+        ip("link", "set", end, "addrgenmode", "none", pid=where)  # no address but those below
         ip("link", "set", end, "up", pid=where)
         if v4:
             ip("addr", "add", f"10.9.0.{number}/24", "dev", end, pid=where)
