@@ -28,3 +28,29 @@
 #define FRAME_COMPRESS_MIN_BYTES 512		   /* shorter messages are not worth the attempt */
 #define FRAME_COMPRESS_RATIO_MAX 64		   /* raw bytes to each compressed byte: more is a bomb */
 #define FRAME_DECODER_IDLE_BYTES (16 * 1024)	   /* what a decoder may keep between short messages */
+
+/* Discovery (reference "LAN discovery") */
+#define BEACON_BYTES_MAX	   512	       /* a datagram that is longer is dropped unread */
+#define DISCOVERY_PARSED_MAX	   100	       /* datagrams looked into in one second */
+#define DISCOVERY_SIGHTINGS_MAX	   64	       /* devices and addresses remembered */
+#define DISCOVERY_SIGHTING_LIFE_MS (90 * 1000) /* from the last beacon */
+#define DISCOVERY_TELL_MS	   (10 * 1000) /* one sighting is told at most once in this time: a hint to dial */
+#define DISCOVERY_INTERVAL_MS	   (30 * 1000) /* between announcements, +- 20 % */
+#define DISCOVERY_OPEN_INTERVAL_MS (2 * 1000)  /* the same while a pairing code is shown: somebody waits */
+#define DISCOVERY_REPEAT_MS	   (1 * 1000)  /* after the first one, or a change: the first may get lost */
+#define DISCOVERY_REPLY_MS	   (2 * 1000)  /* a newcomer is answered after a random part of this */
+#define DISCOVERY_REPLY_EVERY_MS   (5 * 1000)  /* and newcomers all together at most once in this time */
+#define DISCOVERY_INTERFACES_MS	   (30 * 1000) /* how often the interfaces are read again */
+#define DISCOVERY_OFFLINE_MS	   (2 * 1000)  /* the same while there is no network: a cable is soon plugged in */
+#define DISCOVERY_INTERFACES_MAX   64	       /* addresses of this device that are announced on */
+
+/* Pairing over sockets */
+#define PAIRING_CONNECTIONS_MAX 8	   /* to the device that shows a code; one of them runs */
+#define CANDIDATES_MAX		32	   /* devices that may show the code, as far as remembered */
+#define CANDIDATE_ADDRESSES_MAX 4	   /* of one of them */
+#define PAIRING_GUESSES_MAX	6	   /* devices that one typed code is tried on: each may guess it once */
+#define PAIRING_CONNECT_MS	(5 * 1000) /* for the TCP connection to a candidate */
+#define PAIRING_BUSY_WAIT_MS	(PAIRING_CODE_PAUSE_MS + 200)
+#define PAIRING_LINGER_MS	(5 * 1000) /* after a wrong code: for a beacon of another device */
+#define PAIRING_SEARCH_MS	(60 * 1000)
+#define PAIRING_ADDRESSES_MAX	8 /* that a user may name */

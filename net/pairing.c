@@ -238,6 +238,11 @@ enum pairing_outcome pairing_outcome(const struct pairing *p)
 	return p->outcome;
 }
 
+bool pairing_awaits_verdict(const struct pairing *p)
+{
+	return p->state == TYPER_AWAITS_VERDICT;
+}
+
 uint64_t pairing_deadline_ms(const struct pairing *p)
 {
 	return p->deadline_ms;

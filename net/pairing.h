@@ -22,6 +22,7 @@
  * what the peer sent. Lies in sodium memory; pairing_free wipes it. Threads: one at a time. base_init() comes first. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -77,6 +78,7 @@ enum pairing_outcome pairing_tick(struct pairing *p, uint64_t now_ms);	  /* at p
 enum pairing_outcome pairing_decide(struct pairing *p, uint64_t now_ms, enum pairing_outcome verdict, struct buf *out);
 
 enum pairing_outcome pairing_outcome(const struct pairing *p);
+bool pairing_awaits_verdict(const struct pairing *p); /* typer: the code was right, the other side decides */
 uint64_t
 pairing_deadline_ms(const struct pairing *p); /* when pairing_tick has something to do; UINT64_MAX after the end */
 

@@ -196,7 +196,41 @@ FRAME = {
     "mixed": bytes([TEXTS, FAST]) + b"\3" + FULL + text(0, b"x"),
 }
 
-CORPORA = {"change": CHANGE, "cursor": CURSOR, "registers": REGISTERS, "noise": NOISE, "pairing": PAIRING, "frame": FRAME}
+
+
+def beacon(flags, port, instance, body, version=1, magic=b"\xd5shb"):
+    """A datagram as it comes off the network (first byte of the input: 0)."""
+    return b"\0" + magic + bytes([version, flags]) + struct.pack(">HQ", port, instance) + body
+
+
+OPEN, LEAVING = 1, 2
+BEACON = {
+    "open": beacon(OPEN, 4000, 1, b"\7Kitchen"),
+    "open_nameless": beacon(OPEN, 65535, 2, b"\0"),
+    "open_longest": beacon(OPEN, 1, 3, b"\xff" + b"x" * 255),
+    "open_leaving": beacon(OPEN | LEAVING, 4000, 1, b"\5Caf\xc3\xa9"),
+    "open_unknown_flags": beacon(0xFF, 4000, 1, b"\1x"),
+    "bad_name_control": beacon(OPEN, 4000, 1, b"\4\x1b[2J"),
+    "bad_name_utf8": beacon(OPEN, 4000, 1, b"\2\xff\xfe"),
+    "bad_name_slash": beacon(OPEN, 4000, 1, b"\3a/b"),
+    "bad_name_nul": beacon(OPEN, 4000, 1, b"\3a\0b"),
+    "bad_name_short": beacon(OPEN, 4000, 1, b"\4x"),
+    "bad_name_trailing": beacon(OPEN, 4000, 1, b"\1xy"),
+    "bad_port": beacon(OPEN, 0, 1, b"\1x"),
+    "bad_version": beacon(OPEN, 4000, 1, b"\1x", version=2),
+    "bad_magic": beacon(OPEN, 4000, 1, b"\1x", magic=b"\x2e\xa7\xd9\x0b"),
+    "bad_cut": beacon(OPEN, 4000, 1, b"")[:-1],
+    "bad_no_body": beacon(OPEN, 4000, 1, b""),
+    "bad_long": beacon(OPEN, 4000, 1, bytes(600)),
+    "sealed_forged": beacon(0, 4000, 1, bytes(56)),
+    "sealed_short": beacon(LEAVING, 4000, 1, bytes(55)),
+    "sealed_long": beacon(0, 4000, 1, bytes(57)),
+    "round_trip": b"\1" + bytes(range(35)),
+    "round_trip_leaving": b"\1" + bytes([LEAVING]) + b"\xff" * 34,
+    "round_trip_short": b"\1\0\1",
+}
+
+CORPORA = {"beacon": BEACON, "change": CHANGE, "cursor": CURSOR, "registers": REGISTERS, "noise": NOISE, "pairing": PAIRING, "frame": FRAME}
 for target, files in CORPORA.items():
     folder = HERE / target
     folder.mkdir(parents=True, exist_ok=True)
