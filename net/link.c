@@ -1,0 +1,721 @@
+/* States, each with the one thing that it waits for:
+ *
+ *     CONNECTING    TCP                          -> AWAIT_KK2 (preamble and message 1 are sent)
+ *     AWAIT_KK1     the initiator's message 1    -> AWAIT_GREETING (message 2 is sent)
+ *     AWAIT_KK2     the responder's message 2    -> AWAIT_GREETING (our greeting is sent)
+ *     AWAIT_GREETING  the peer's greeting        -> UP (the responder sends its own)
+ *     UP            goodbye, from either side    -> CLOSING
+ *     CLOSING       our bytes to be out and the peer's goodbye to be in, or the time to be up
+ *     SHUT          the close callbacks of tcp and timer
+ *
+ * Ownership: a link has two handles. Each close callback counts one off, and the last one frees the link: no request or
+ * callback can outlive it, as libuv ends all requests of a handle before it closes it. A write request owns its bytes
+ * and finds the link by its handle. An event may end the link; whoever raised it looks at the state again.
+ *
+ * Bytes of the handshake are read one message at a time, never more, so that nothing has to be put back. Deadlines move
+ * only away from us while a state lasts (but for the first bytes of a queue), so the timer is not touched for each
+ * message: when it fires too early, it is set anew. */
+#include "net/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/random.h"
+#include "net/address.h"
+#include "net/frame.h"
+#include "net/noise.h"
+
+enum link_state { CONNECTING, AWAIT_KK1, AWAIT_KK2, AWAIT_GREETING, UP, CLOSING, SHUT };
+
+enum { SERIAL_LEN = 8, GREETING_LEN = LINK_INSTANCE_LEN + SERIAL_LEN, HELLO_LEN = PREAMBLE_LEN + NOISE_KK_MESSAGE_LEN };
+
+struct link {
+	struct link_context *ctx;
+	void *owner;
+	enum link_state state;
+	bool initiated;
+	bool knows_peer;
+	bool said_goodbye;
+	bool heard_goodbye;
+	bool was_full; /* somebody waits for `writable` */
+	int failed;    /* before there was a loop to say so in */
+	unsigned handles;
+	uv_tcp_t *tcp;
+	uv_timer_t timer;
+	uv_connect_t connecting;
+	struct noise *noise; /* until the keys are split */
+	struct frame_encoder *encoder;
+	struct frame_decoder *decoder;
+	size_t handshake_len;
+	uint8_t handshake[NOISE_KK_MESSAGE_LEN];
+	uint8_t peer_key[KEY_PUBLIC_LEN];
+	uint8_t peer_instance[LINK_INSTANCE_LEN];
+	uint64_t serial;
+	uint64_t since_ms; /* of the handshake, later of the goodbye */
+	uint64_t heard_ms;
+	uint64_t probe_ms; /* the deadline of a probe, or UINT64_MAX */
+	uint64_t sent_ms;
+	uint64_t progress_ms; /* when the peer was seen to take something, or the queue began */
+	uint64_t progress;    /* how much it had taken then */
+	size_t held_bytes;    /* in write requests */
+	uint64_t bytes_in, bytes_out;
+};
+
+struct write {
+	uv_write_t request;
+	struct buf bytes; /* owned */
+};
+
+static void set(uint32_t *limit, uint32_t value)
+{
+	if (*limit == 0)
+		*limit = value;
+}
+
+int link_context_init(struct link_context *ctx, uv_loop_t *loop, const struct keyring *ring, const struct uuid *library,
+		      const struct link_limits *limits, const struct link_events *events, void *arg)
+{
+	*ctx = (struct link_context){.loop = loop, .ring = ring, .events = events, .arg = arg};
+	ctx->read_buffer = malloc(LINK_READ_BYTES);
+	if (!ctx->read_buffer)
+		return -ENOMEM;
+	if (limits)
+		ctx->limits = *limits;
+	set(&ctx->limits.handshake_ms, LINK_HANDSHAKE_MS);
+	set(&ctx->limits.heard_ms, LINK_HEARD_MS);
+	set(&ctx->limits.keepalive_ms, LINK_KEEPALIVE_MS);
+	set(&ctx->limits.stall_ms, LINK_STALL_MS);
+	set(&ctx->limits.goodbye_ms, LINK_GOODBYE_MS);
+	if (ctx->limits.queue_bytes == 0)
+		ctx->limits.queue_bytes = LINK_QUEUE_BYTES;
+	preamble_put(PREAMBLE_LINK, ctx->prologue);
+	memcpy(ctx->prologue + PREAMBLE_LEN, library->bytes, UUID_LEN);
+	random_bytes(ctx->instance, sizeof(ctx->instance));
+	return 0;
+}
+
+void link_context_release(struct link_context *ctx)
+{
+	free(ctx->read_buffer);
+	ctx->read_buffer = NULL;
+}
+
+/* --- the end --- */
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct link *link = handle->data;
+
+	if (handle == (uv_handle_t *)link->tcp) {
+		free(handle);
+		link->tcp = NULL;
+	}
+	if (--link->handles > 0)
+		return;
+	link->ctx->events->gone(link->ctx->arg, link);
+	noise_free(link->noise);
+	frame_encoder_free(link->encoder);
+	frame_decoder_free(link->decoder);
+	free(link);
+}
+
+void link_abort(struct link *link)
+{
+	if (link->state == SHUT)
+		return;
+	link->state = SHUT;
+	uv_close((uv_handle_t *)link->tcp, on_closed);
+	uv_close((uv_handle_t *)&link->timer, on_closed);
+}
+
+/* In CLOSING the owner has heard of the end already, or has wanted it. */
+static void end(struct link *link, int reason)
+{
+	bool tell = link->state != CLOSING && link->state != SHUT;
+
+	link_abort(link);
+	if (tell)
+		link->ctx->events->ended(link->ctx->arg, link, reason);
+}
+
+/* --- time --- */
+
+static uint64_t now_ms(const struct link *link)
+{
+	return uv_now(link->ctx->loop);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t taken(const struct link *link)
+{
+	return link->bytes_out - uv_stream_get_write_queue_size((uv_stream_t *)link->tcp);
+}
+
+static uint64_t dead_at(const struct link *link)
+{
+	return earlier(link->heard_ms + link->ctx->limits.heard_ms, link->probe_ms);
+}
+
+static uint64_t stalled_at(const struct link *link)
+{
+	return link->held_bytes > 0 ? link->progress_ms + link->ctx->limits.stall_ms : UINT64_MAX;
+}
+
+static uint64_t deadline(const struct link *link)
+{
+	const struct link_limits *limits = &link->ctx->limits;
+
+	if (link->failed)
+		return 0;
+	if (link->state == CLOSING)
+		return link->since_ms + limits->goodbye_ms;
+	if (link->state != UP)
+		return link->since_ms + limits->handshake_ms;
+	return earlier(earlier(dead_at(link), stalled_at(link)), link->sent_ms + limits->keepalive_ms);
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void arm(struct link *link)
+{
+	uint64_t now = now_ms(link), at = deadline(link);
+
+	if (link->state != SHUT)
+		uv_timer_start(&link->timer, on_timer, at > now ? at - now : 0, 0);
+}
+
+static int put_message(struct link *link, const void *message, size_t len);
+
+static void tick_up(struct link *link)
+{
+	uint64_t now = now_ms(link);
+	int r = 0;
+
+	if (now >= dead_at(link)) {
+		end(link, -ETIMEDOUT);
+		return;
+	}
+	if (now >= stalled_at(link)) {
+		if (taken(link) == link->progress) {
+			end(link, -ENOBUFS);
+			return;
+		}
+		link->progress = taken(link);
+		link->progress_ms = now;
+	}
+	if (now >= link->sent_ms + link->ctx->limits.keepalive_ms)
+		r = put_message(link, NULL, 0);
+	if (r < 0)
+		end(link, r);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct link *link = timer->data;
+
+	if (link->failed)
+		end(link, link->failed);
+	else if (link->state == UP)
+		tick_up(link);
+	else if (now_ms(link) >= deadline(link))
+		end(link, -ETIMEDOUT);
+	arm(link);
+}
+
+/* --- sending --- */
+
+static void close_when_done(struct link *link)
+{
+	if (link->state == CLOSING && link->heard_goodbye && link->held_bytes == 0)
+		link_abort(link);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+	struct write *write = (struct write *)request;
+	struct link *link = request->handle->data;
+
+	link->held_bytes -= write->bytes.len;
+	buf_release(&write->bytes);
+	free(write);
+	if (link->state == SHUT)
+		return;
+	if (status < 0) {
+		end(link, status);
+		return;
+	}
+	link->progress_ms = now_ms(link);
+	link->progress = taken(link);
+	close_when_done(link);
+	if (link->state == UP && link->was_full && link->held_bytes < link->ctx->limits.queue_bytes / 2) {
+		link->was_full = false;
+		link->ctx->events->writable(link->ctx->arg, link);
+	}
+}
+
+/* Takes over the bytes, also on failure. */
+static int put_bytes(struct link *link, struct buf *bytes)
+{
+	struct write *write = malloc(sizeof(*write));
+	uv_buf_t out = uv_buf_init((char *)bytes->data, (unsigned)bytes->len);
+	bool idle = link->held_bytes == 0;
+	int r;
+
+	if (!write || buf_error(bytes) < 0) {
+		free(write);
+		buf_release(bytes);
+		return -ENOMEM;
+	}
+	write->bytes = *bytes;
+	*bytes = BUF_INIT;
+	link->sent_ms = now_ms(link);
+	link->bytes_out += out.len;
+	link->held_bytes += out.len;
+	r = uv_write(&write->request, (uv_stream_t *)link->tcp, &out, 1, on_written);
+	if (r < 0) { /* then there is no callback */
+		link->bytes_out -= out.len;
+		link->held_bytes -= out.len;
+		buf_release(&write->bytes);
+		free(write);
+		return r;
+	}
+	if (idle) {
+		link->progress_ms = now_ms(link);
+		link->progress = taken(link);
+		arm(link);
+	}
+	return 0;
+}
+
+/* As much as a message can take, so that it is allocated once. */
+static size_t frames_len(size_t len)
+{
+	return len + (len / FRAME_PIECE_BYTES + 1) * (FRAME_LENGTH_BYTES + 1 + NOISE_TAG_LEN);
+}
+
+static int put_message(struct link *link, const void *message, size_t len)
+{
+	_cleanup_(buf_release) struct buf bytes = {.data = malloc(frames_len(len)), .capacity = frames_len(len)};
+	int r;
+
+	if (!bytes.data) {
+		bytes.capacity = 0;
+		return -ENOMEM;
+	}
+	r = frame_encoder_begin(link->encoder, message, len);
+	while (r == 0)
+		r = frame_encoder_next(link->encoder, &bytes);
+	return r < 0 ? r : put_bytes(link, &bytes);
+}
+
+int link_send(struct link *link, const void *message, size_t len)
+{
+	int r;
+
+	if (link->state != UP || link->failed)
+		return -ENOTCONN;
+	if (len == 0)
+		return -EINVAL;
+	if (len > FRAME_MESSAGE_MAX_BYTES)
+		return -ERR_TOO_LARGE;
+	if (link->held_bytes > 0 && frames_len(len) > link->ctx->limits.queue_bytes - link->held_bytes) {
+		link->was_full = true;
+		return -EAGAIN;
+	}
+	r = put_message(link, message, len);
+	if (r < 0) {
+		link->failed = r; /* the owner is told by an event, not within its call */
+		arm(link);
+	}
+	return r;
+}
+
+static int put_goodbye(struct link *link)
+{
+	_cleanup_(buf_release) struct buf bytes = BUF_INIT;
+	int r = frame_encoder_goodbye(link->encoder, &bytes);
+
+	link->said_goodbye = true;
+	return r < 0 ? r : put_bytes(link, &bytes);
+}
+
+static void begin_closing(struct link *link)
+{
+	link->state = CLOSING;
+	link->since_ms = now_ms(link);
+	if (put_goodbye(link) < 0)
+		link_abort(link);
+	arm(link);
+}
+
+void link_close(struct link *link)
+{
+	if (link->state == UP)
+		begin_closing(link);
+	else if (link->state != CLOSING)
+		link_abort(link);
+}
+
+void link_probe(struct link *link)
+{
+	if (link->state != UP || link->probe_ms != UINT64_MAX)
+		return;
+	link->probe_ms = now_ms(link) + LINK_PROBE_MS;
+	arm(link);
+}
+
+/* --- the handshake --- */
+
+static int put_copy(struct link *link, const void *data, size_t len)
+{
+	_cleanup_(buf_release) struct buf bytes = BUF_INIT;
+
+	buf_append(&bytes, data, len);
+	return put_bytes(link, &bytes);
+}
+
+static int put_greeting(struct link *link)
+{
+	uint8_t greeting[GREETING_LEN];
+
+	memcpy(greeting, link->ctx->instance, LINK_INSTANCE_LEN);
+	for (size_t i = 0; i < SERIAL_LEN; i++)
+		greeting[LINK_INSTANCE_LEN + i] = (uint8_t)(link->serial >> (56 - 8 * i));
+	return put_message(link, greeting, sizeof(greeting));
+}
+
+static int split(struct link *link)
+{
+	static const struct frame_encoder_opts defaults;
+	_cleanup_(transport_freep) struct transport *send = NULL;
+	_cleanup_(transport_freep) struct transport *receive = NULL;
+	int r = noise_split(link->noise, &send, &receive);
+
+	if (r == 0)
+		r = frame_encoder_new(send, &defaults, &link->encoder);
+	if (r < 0)
+		return r;
+	send = NULL; /* the encoder's */
+	r = frame_decoder_new(receive, &link->decoder);
+	if (r < 0)
+		return r;
+	receive = NULL;
+	noise_free(link->noise);
+	link->noise = NULL;
+	link->state = AWAIT_GREETING;
+	return 0;
+}
+
+static int answer_message1(struct link *link)
+{
+	uint8_t message2[NOISE_KK_MESSAGE_LEN];
+	size_t index;
+	int r = noise_kk_trial(link->ctx->ring, link->ctx->prologue, LINK_PROLOGUE_LEN, link->handshake,
+			       sizeof(link->handshake), &index, &link->noise);
+
+	if (r < 0)
+		return r;
+	memcpy(link->peer_key, keyring_peer(link->ctx->ring, index), KEY_PUBLIC_LEN);
+	link->knows_peer = true;
+	r = noise_write(link->noise, NULL, 0, message2);
+	if (r == 0)
+		r = put_copy(link, message2, sizeof(message2));
+	return r < 0 ? r : split(link);
+}
+
+static int take_message2(struct link *link)
+{
+	uint8_t no_payload[1];
+	int r = noise_read(link->noise, link->handshake, sizeof(link->handshake), no_payload);
+
+	if (r == 0)
+		r = split(link);
+	return r < 0 ? r : put_greeting(link);
+}
+
+static int send_hello(struct link *link)
+{
+	uint8_t hello[HELLO_LEN];
+	int r = noise_write(link->noise, NULL, 0, hello + PREAMBLE_LEN);
+
+	if (r < 0)
+		return r;
+	preamble_put(PREAMBLE_LINK, hello);
+	link->state = AWAIT_KK2;
+	return put_copy(link, hello, sizeof(hello));
+}
+
+/* Longer greetings are those of versions to come. */
+static int take_greeting(struct link *link, const uint8_t *greeting, size_t len)
+{
+	int r = 0;
+
+	if (len < GREETING_LEN || len > LINK_GREETING_MAX)
+		return -ERR_MALFORMED;
+	memcpy(link->peer_instance, greeting, LINK_INSTANCE_LEN);
+	for (size_t i = 0; i < SERIAL_LEN && !link->initiated; i++)
+		link->serial = link->serial << 8 | greeting[LINK_INSTANCE_LEN + i];
+	if (!link->initiated)
+		r = put_greeting(link);
+	if (r < 0)
+		return r;
+	link->state = UP;
+	arm(link);
+	link->ctx->events->up(link->ctx->arg, link);
+	return 0;
+}
+
+/* --- receiving --- */
+
+static int take_goodbye(struct link *link)
+{
+	if (link->state == AWAIT_GREETING)
+		return -ECONNRESET;
+	link->heard_goodbye = true;
+	if (link->state == UP) {
+		begin_closing(link);
+		link->ctx->events->ended(link->ctx->arg, link, 0);
+	}
+	close_when_done(link);
+	return 0;
+}
+
+static int take_message(struct link *link, const uint8_t *message, size_t len)
+{
+	if (link->state == AWAIT_GREETING)
+		return take_greeting(link, message, len);
+	if (link->state == UP && len > 0)
+		link->ctx->events->message(link->ctx->arg, link, message, len);
+	return 0;
+}
+
+static void take_frames(struct link *link, const uint8_t *data, size_t len)
+{
+	struct cursor in = cursor_on(data, len);
+	const uint8_t *message = NULL;
+	enum frame_event event;
+	size_t message_len = 0;
+	int r = 0;
+
+	while (r == 0 && link->state != SHUT) {
+		r = frame_decoder_next(link->decoder, &in, &event, &message, &message_len);
+		if (r == 0)
+			r = event == FRAME_GOODBYE ? take_goodbye(link) : take_message(link, message, message_len);
+	}
+	if (r < 0)
+		end(link, r);
+}
+
+static void take_handshake(struct link *link, size_t len)
+{
+	int r;
+
+	link->handshake_len += len;
+	if (link->handshake_len < sizeof(link->handshake))
+		return;
+	r = link->state == AWAIT_KK1 ? answer_message1(link) : take_message2(link);
+	if (r < 0)
+		end(link, r);
+}
+
+static bool reads_handshake(const struct link *link)
+{
+	return link->state == AWAIT_KK1 || link->state == AWAIT_KK2;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
+{
+	struct link *link = handle->data;
+
+	if (reads_handshake(link))
+		*ret_buf = uv_buf_init((char *)link->handshake + link->handshake_len,
+				       (unsigned)(sizeof(link->handshake) - link->handshake_len));
+	else
+		*ret_buf = uv_buf_init((char *)link->ctx->read_buffer, LINK_READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct link *link = stream->data;
+
+	if (n == 0 || link->state == SHUT)
+		return;
+	if (n < 0) {
+		end(link, n == UV_EOF ? -ECONNRESET : (int)n);
+		return;
+	}
+	link->heard_ms = now_ms(link);
+	link->probe_ms = UINT64_MAX;
+	link->bytes_in += (uint64_t)n;
+	if (reads_handshake(link))
+		take_handshake(link, (size_t)n);
+	else
+		take_frames(link, (const uint8_t *)buf->base, (size_t)n);
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+	struct link *link = request->handle->data;
+
+	if (link->state == SHUT)
+		return;
+	if (status == 0) {
+		uv_tcp_nodelay(link->tcp, 1);
+		link->since_ms = now_ms(link);
+		status = uv_read_start((uv_stream_t *)link->tcp, on_alloc, on_read);
+	}
+	if (status == 0)
+		status = send_hello(link);
+	if (status < 0)
+		end(link, status);
+	arm(link);
+}
+
+/* --- the beginning --- */
+
+static struct link *new_link(struct link_context *ctx, void *owner, uint64_t since_ms)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->ctx = ctx;
+	link->owner = owner;
+	link->since_ms = link->sent_ms = since_ms;
+	link->heard_ms = now_ms(link);
+	link->probe_ms = UINT64_MAX;
+	return link;
+}
+
+/* From here on only the close callbacks free it. */
+static void adopt(struct link *link, uv_tcp_t *tcp)
+{
+	link->tcp = tcp;
+	tcp->data = link;
+	uv_timer_init(link->ctx->loop, &link->timer);
+	link->timer.data = link;
+	link->handles = 2;
+}
+
+int link_accept(struct link_context *ctx, uv_tcp_t *tcp, uint64_t since_ms, void *owner, struct link **ret_link)
+{
+	struct link *link = new_link(ctx, owner, since_ms);
+
+	if (!link)
+		return -ENOMEM;
+	link->state = AWAIT_KK1;
+	adopt(link, tcp);
+	uv_tcp_nodelay(tcp, 1);
+	link->failed = uv_read_start((uv_stream_t *)tcp, on_alloc, on_read);
+	arm(link);
+	*ret_link = link;
+	return 0;
+}
+
+static void dial(struct link *link, const struct sockaddr *address)
+{
+	link->initiated = true;
+	link->serial = ++link->ctx->dials;
+	link->state = CONNECTING;
+	link->failed = uv_tcp_connect(&link->connecting, link->tcp, address, on_connected);
+	arm(link);
+}
+
+int link_dial(struct link_context *ctx, size_t index, const struct sockaddr *address, void *owner,
+	      struct link **ret_link)
+{
+	_cleanup_(free_ptr) uv_tcp_t *tcp = malloc(sizeof(*tcp));
+	_cleanup_(free_ptr) struct link *link = new_link(ctx, owner, uv_now(ctx->loop));
+	int r;
+
+	if (!tcp || !link)
+		return -ENOMEM;
+	r = noise_kk_dial(ctx->ring, index, ctx->prologue, LINK_PROLOGUE_LEN, &link->noise);
+	if (r < 0)
+		return r;
+	memcpy(link->peer_key, keyring_peer(ctx->ring, index), KEY_PUBLIC_LEN);
+	link->knows_peer = true;
+	uv_tcp_init(ctx->loop, tcp);
+	adopt(link, TAKE_PTR(tcp));
+	dial(link, address);
+	*ret_link = TAKE_PTR(link);
+	return 0;
+}
+
+/* --- questions --- */
+
+void *link_owner(const struct link *link)
+{
+	return link->owner;
+}
+
+bool link_is_up(const struct link *link)
+{
+	return link->state == UP && !link->failed;
+}
+
+bool link_has_greeted(const struct link *link)
+{
+	return link->initiated && link->state >= AWAIT_GREETING;
+}
+
+bool link_initiated(const struct link *link)
+{
+	return link->initiated;
+}
+
+uint64_t link_serial(const struct link *link)
+{
+	return link->serial;
+}
+
+const uint8_t *link_peer_key(const struct link *link)
+{
+	return link->knows_peer ? link->peer_key : NULL;
+}
+
+const uint8_t *link_peer_instance(const struct link *link)
+{
+	return link->peer_instance;
+}
+
+static uint32_t round_trip_us(const struct link *link)
+{
+	struct tcp_info info = {.tcpi_rtt = 0};
+	socklen_t len = sizeof(info);
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)link->tcp, &fd) < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	return info.tcpi_rtt;
+}
+
+void link_stats(const struct link *link, struct link_stats *ret_stats)
+{
+	*ret_stats = (struct link_stats){.bytes_in = link->bytes_in,
+					 .bytes_out = link->bytes_out,
+					 .queued_bytes = link->held_bytes,
+					 .heard_ms = link->heard_ms};
+	if (link->state != SHUT)
+		ret_stats->round_trip_us = round_trip_us(link);
+}
+
+void link_address(const struct link *link, char ret_text[NODE_ADDRESS_TEXT])
+{
+	struct sockaddr_storage address;
+	int len = sizeof(address);
+
+	ret_text[0] = '\0';
+	if (link->state != SHUT && uv_tcp_getpeername(link->tcp, (struct sockaddr *)&address, &len) == 0)
+		address_to_text((struct sockaddr *)&address, ret_text);
+}
