@@ -1,0 +1,426 @@
+/* net/node against everybody who is no member, and against members who do not behave. */
+#include "tests/net/stranger.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "base/random.h"
+#include "tests/lib/test.h"
+
+static int setup(void **state)
+{
+	struct devices *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -1;
+	devices_init(d);
+	*state = d;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	devices_release(*state);
+	free(*state);
+	return 0;
+}
+
+static struct node_refusals refusals_of(const struct devices *d)
+{
+	struct node_refusals refusals;
+
+	node_refusals(d->all[0].node, &refusals);
+	return refusals;
+}
+
+static size_t memory(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static bool is_down(void *arg)
+{
+	return ((struct device *)arg)->connected == 0;
+}
+
+/* A member by hand: proves that the helpers below are refused for what they do, and not for being wrong. */
+static void stranger_can_be_a_member(void **state)
+{
+	struct devices *d = *state;
+	struct stranger s;
+
+	device_open(d, 0, true);
+	stranger_become(&s, d, 1, 0, 1);
+	stranger_send(&s, "hello", 5);
+	stranger_close(&s);
+	devices_until(d, is_down, &d->all[0]);
+	assert_int_equal(d->all[0].messages, 1);
+	assert_memory_equal(d->all[0].last.data, "hello", 5);
+	assert_int_equal(d->all[0].reason, -ECONNRESET); /* no goodbye: cut */
+}
+
+static void unknown_key_gets_no_byte(void **state)
+{
+	struct pair_of_keys keys = keys_from(0x77);
+	struct devices *d = *state;
+	struct stranger s;
+
+	device_open(d, 0, true);
+	stranger_connect(&s, d, 0);
+	stranger_hello(&s, &keys, 0);
+	stranger_until_ended(&s);
+	assert_int_equal(s.read.len, 0);
+	assert_int_equal(refusals_of(d).not_member, 1);
+	stranger_close(&s);
+}
+
+static void wrong_preambles_get_no_byte(void **state)
+{
+	static const char *const preambles[] = {"GET / HT", "shelf\0\1\3", "shelf\0\2\1", "shelf\0\1\2"};
+	struct devices *d = *state;
+	struct stranger s;
+
+	device_open(d, 0, true);
+	d->all[0].pairing_refused = true;
+	for (size_t i = 0; i < 4; i++) {
+		stranger_connect(&s, d, 0);
+		stranger_write(&s, preambles[i], PREAMBLE_LEN);
+		stranger_until_ended(&s);
+		assert_int_equal(s.read.len, 0);
+		assert_int_equal(refusals_of(d).not_ours, i + 1);
+		stranger_close(&s);
+	}
+}
+
+static void pairing_is_handed_over(void **state)
+{
+	struct devices *d = *state;
+	struct stranger s;
+
+	device_open(d, 0, true);
+	stranger_connect(&s, d, 0);
+	stranger_write(&s, "shelf\0\1\2and more", PREAMBLE_LEN + 8);
+	stranger_until_ended(&s);
+	assert_int_equal(d->all[0].pairings, 1);
+	assert_true(s.reset); /* "and more" was not read by the node */
+	stranger_close(&s);
+}
+
+static void replayed_message_1_does_nothing(void **state)
+{
+	struct devices *d = *state;
+	struct stranger first, replay;
+
+	d->limits.handshake_ms = 200;
+	device_open(d, 0, true);
+	stranger_become(&first, d, 1, 0, 1);
+	stranger_connect(&replay, d, 0);
+	stranger_write(&replay, first.hello, sizeof(first.hello));
+	stranger_until_read(&replay, NOISE_KK_MESSAGE_LEN);
+	stranger_write(&replay, "\0\40thirty-two bytes of anything....", 34);
+	stranger_until_ended(&replay);
+	assert_int_equal(replay.read.len, NOISE_KK_MESSAGE_LEN);
+	assert_int_equal(d->all[0].ups, 1);
+	assert_int_equal(d->all[0].connected, 1);
+	stranger_close(&replay);
+	stranger_connect(&replay, d, 0); /* and one who says nothing behind it */
+	stranger_write(&replay, first.hello, sizeof(first.hello));
+	stranger_until_ended(&replay);
+	assert_int_equal(d->all[0].connected, 1);
+	assert_int_equal(refusals_of(d).too_slow, 1);
+	stranger_close(&replay);
+	stranger_close(&first);
+}
+
+static void cut_within_a_message(void **state)
+{
+	struct devices *d = *state;
+	struct stranger s;
+	struct buf out = BUF_INIT;
+
+	device_open(d, 0, true);
+	stranger_become(&s, d, 1, 0, 1);
+	assert_int_equal(frame_encoder_begin(s.encoder, "a message", 9), 0);
+	assert_int_equal(frame_encoder_next(s.encoder, &out), 0);
+	stranger_write(&s, out.data, out.len - 1);
+	assert_int_equal(shutdown(s.fd, SHUT_WR), 0);
+	devices_until(d, is_down, &d->all[0]);
+	assert_int_equal(d->all[0].reason, -ECONNRESET);
+	assert_int_equal(d->all[0].messages, 0);
+	buf_release(&out);
+	stranger_close(&s);
+}
+
+static void changed_bytes_end_it(void **state)
+{
+	struct devices *d = *state;
+	struct stranger s;
+	struct buf out = BUF_INIT;
+
+	device_open(d, 0, true);
+	stranger_become(&s, d, 1, 0, 1);
+	assert_int_equal(frame_encoder_begin(s.encoder, "a message", 9), 0);
+	assert_int_equal(frame_encoder_next(s.encoder, &out), 0);
+	out.data[5] ^= 1;
+	stranger_write(&s, out.data, out.len);
+	devices_until(d, is_down, &d->all[0]);
+	assert_int_equal(d->all[0].reason, -ERR_WRONG_KEY);
+	assert_int_equal(d->all[0].messages, 0);
+	buf_release(&out);
+	stranger_close(&s);
+}
+
+static void greeting_too_short_or_long(void **state)
+{
+	struct devices *d = *state;
+	uint8_t greeting[LINK_GREETING_MAX + 1] = {0};
+
+	device_open(d, 0, true);
+	for (unsigned i = 0; i < 2; i++) {
+		struct stranger s;
+
+		stranger_connect(&s, d, 0);
+		stranger_hello(&s, &d->all[1].keys, 0);
+		stranger_finish(&s);
+		stranger_send(&s, greeting, i == 0 ? LINK_INSTANCE_LEN + 7 : sizeof(greeting));
+		stranger_until_ended(&s);
+		stranger_close(&s);
+	}
+	assert_int_equal(d->all[0].ups, 0);
+	assert_int_equal(refusals_of(d).not_member, 2);
+}
+
+static void who_does_not_read_is_dropped(void **state)
+{
+	struct devices *d = *state;
+	uint8_t *large = malloc(1 << 20);
+	struct stranger s;
+	size_t before;
+
+	random_bytes(large, 1 << 20);
+	d->limits = (struct link_limits){.stall_ms = 150};
+	device_open(d, 0, true);
+	stranger_become(&s, d, 1, 0, 1);
+	before = memory();
+	while (node_send(d->all[0].node, &d->all[1].id, large, 1 << 20) == 0)
+		;
+	assert_int_equal(node_send(d->all[0].node, &d->all[1].id, large, 1 << 20), -EAGAIN);
+	assert_true(memory() - before <= LINK_QUEUE_BYTES + (1 << 16));
+	devices_until(d, is_down, &d->all[0]);
+	assert_int_equal(d->all[0].reason, -ENOBUFS);
+	devices_run(d);
+	assert_true(memory() <= before + (1 << 16));
+	stranger_close(&s);
+	free(large);
+}
+
+static void who_says_nothing_is_dead(void **state)
+{
+	struct devices *d = *state;
+	struct stranger s;
+
+	d->limits.heard_ms = 100;
+	device_open(d, 0, true);
+	stranger_become(&s, d, 1, 0, 1);
+	devices_until(d, is_down, &d->all[0]);
+	assert_int_equal(d->all[0].reason, -ETIMEDOUT);
+	stranger_close(&s);
+}
+
+/* Who never answers our goodbye does not keep the node. */
+static void goodbye_is_not_waited_for_long(void **state)
+{
+	struct devices *d = *state;
+	struct stranger s;
+
+	d->limits.goodbye_ms = 100;
+	device_open(d, 0, true);
+	stranger_become(&s, d, 1, 0, 1);
+	device_close(d, 0);
+	stranger_read(&s);
+	assert_true(s.ended);
+	stranger_close(&s);
+}
+
+static void clones_are_named(void **state)
+{
+	struct devices *d = *state;
+	struct stranger one, two, again;
+
+	device_open(d, 0, true);
+	stranger_become(&one, d, 1, 0, 1);
+	stranger_become(&two, d, 1, 0, 2); /* a restart looks like this */
+	assert_int_equal(d->all[0].clones, 0);
+	assert_int_equal(d->all[0].reason, -ECONNABORTED);
+	stranger_become(&again, d, 1, 0, 1); /* nobody comes back from that */
+	assert_int_equal(d->all[0].clones, 1);
+	assert_int_equal(d->all[0].connected, 1);
+	stranger_close(&one);
+	stranger_close(&two);
+	stranger_close(&again);
+}
+
+static void ten_thousand_of_garbage(void **state)
+{
+	enum { CONNECTIONS = 10000 };
+	struct devices *d = *state;
+	static uint8_t garbage[100];
+	size_t before = 0;
+	unsigned files = 0;
+
+	device_open(d, 0, true);
+	for (unsigned i = 0; i < CONNECTIONS; i++) {
+		struct stranger s;
+
+		random_bytes(garbage, sizeof(garbage));
+		if (i % 2) /* as far as the handshake */
+			preamble_put(PREAMBLE_LINK, garbage);
+		stranger_connect(&s, d, 0);
+		stranger_write(&s, garbage, sizeof(garbage));
+		uv_run(&d->loop, UV_RUN_NOWAIT);
+		stranger_close(&s);
+		if (i == 100) {
+			before = memory();
+			files = open_files();
+		}
+	}
+	devices_run(d);
+	assert_int_equal(d->all[0].ups, 0);
+	assert_int_equal(refusals_of(d).accepted, CONNECTIONS);
+	assert_true(memory() < before + (1 << 16));
+	assert_true(open_files() <= files + 1);
+	device_open(d, 1, true); /* and a member still gets in */
+	device_knows(d, 1, 0);
+	devices_connect(d, 0, 1);
+}
+
+struct refused {
+	struct devices *d;
+	uint64_t too_slow;
+};
+
+static bool were_slow(void *arg)
+{
+	struct refused *refused = arg;
+
+	return refusals_of(refused->d).too_slow == refused->too_slow;
+}
+
+/* Each says a byte less than it takes. Members on another source are not kept out: see test_admission. */
+static void slow_loris(void **state)
+{
+	enum { CONNECTIONS = 100 };
+	struct devices *d = *state;
+	static struct stranger s[CONNECTIONS];
+	struct refused refused = {d, NODE_HALF_OPEN_SOURCE};
+
+	d->limits.handshake_ms = 200;
+	device_open(d, 0, true);
+	for (unsigned i = 0; i < CONNECTIONS; i++) {
+		stranger_connect(&s[i], d, 0);
+		stranger_write(&s[i], i % 2 ? "shelf" : "shelf\0\1\1and some more", i % 2 ? 5 : 20);
+		uv_run(&d->loop, UV_RUN_NOWAIT);
+	}
+	devices_until(d, were_slow, &refused);
+	for (unsigned i = 0; i < CONNECTIONS; i++) {
+		stranger_until_ended(&s[i]);
+		assert_int_equal(s[i].read.len, 0);
+		stranger_close(&s[i]);
+	}
+	assert_int_equal(refusals_of(d).source_full, CONNECTIONS - NODE_HALF_OPEN_SOURCE);
+}
+
+/* A member, so that it gets as far as anybody: endless pieces of one message. Strangers end at the first bytes. */
+static void nonsense_without_end(void **state)
+{
+	struct devices *d = *state;
+	uint8_t *bytes = malloc(1 << 20);
+	struct stranger s;
+	size_t before;
+
+	device_open(d, 0, true);
+	random_bytes(bytes, 1 << 20);
+	preamble_put(PREAMBLE_LINK, bytes);
+	stranger_connect(&s, d, 0);
+	before = memory();
+	for (unsigned i = 0; i < 1024 && !s.ended; i++)
+		stranger_write(&s, bytes, 1 << 20);
+	assert_true(s.ended);
+	assert_true(memory() < before + (1 << 20));
+	stranger_close(&s);
+	stranger_become(&s, d, 1, 0, 1);
+	bytes[0] = 0xff; /* the longest frame that can be announced */
+	bytes[1] = 0xff;
+	for (unsigned i = 0; i < 1024 && !s.ended; i++)
+		stranger_write(&s, bytes, 1 << 20);
+	devices_until(d, is_down, &d->all[0]);
+	assert_true(s.ended);
+	assert_true(memory() < before + (1 << 20));
+	assert_int_equal(d->all[0].messages, 0);
+	stranger_close(&s);
+	free(bytes);
+}
+
+static bool has_failed_to_accept(void *arg)
+{
+	return refusals_of(arg).accept_errors > 0;
+}
+
+/* No descriptors left: no spinning, and back to work afterwards. */
+static void descriptors_run_out(void **state)
+{
+	struct devices *d = *state;
+	struct rlimit old, none;
+	struct stranger s;
+	unsigned turns = 0;
+	uint64_t end;
+
+	device_open(d, 0, true);
+	stranger_connect(&s, d, 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){.rlim_cur = 3, .rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	devices_until(d, has_failed_to_accept, d);
+	for (end = uv_hrtime() + 50 * UINT64_C(1000000); uv_hrtime() < end; turns++)
+		uv_run(&d->loop, UV_RUN_NOWAIT);
+	assert_int_equal(refusals_of(d).accept_errors, 1); /* it pauses */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(turns > 0);
+	stranger_hello(&s, &d->all[1].keys, 0);
+	stranger_finish(&s);
+	stranger_greet(&s, 1, 1);
+	stranger_close(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(stranger_can_be_a_member, setup, teardown),
+	    cmocka_unit_test_setup_teardown(unknown_key_gets_no_byte, setup, teardown),
+	    cmocka_unit_test_setup_teardown(wrong_preambles_get_no_byte, setup, teardown),
+	    cmocka_unit_test_setup_teardown(pairing_is_handed_over, setup, teardown),
+	    cmocka_unit_test_setup_teardown(replayed_message_1_does_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(cut_within_a_message, setup, teardown),
+	    cmocka_unit_test_setup_teardown(changed_bytes_end_it, setup, teardown),
+	    cmocka_unit_test_setup_teardown(greeting_too_short_or_long, setup, teardown),
+	    cmocka_unit_test_setup_teardown(who_does_not_read_is_dropped, setup, teardown),
+	    cmocka_unit_test_setup_teardown(who_says_nothing_is_dead, setup, teardown),
+	    cmocka_unit_test_setup_teardown(goodbye_is_not_waited_for_long, setup, teardown),
+	    cmocka_unit_test_setup_teardown(clones_are_named, setup, teardown),
+	    cmocka_unit_test_setup_teardown(ten_thousand_of_garbage, setup, teardown),
+	    cmocka_unit_test_setup_teardown(slow_loris, setup, teardown),
+	    cmocka_unit_test_setup_teardown(nonsense_without_end, setup, teardown),
+	    cmocka_unit_test_setup_teardown(descriptors_run_out, setup, teardown),
+	};
+
+	if (base_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
