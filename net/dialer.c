@@ -1,6 +1,7 @@
 /* `at` is the address of the round that comes next, due at `next_ms`; 0 also stands for "between two rounds".
- * `failures` counts rounds since the peer was last reached for a while; it makes the pause. `flights` are the dials
- * that have not ended, of rounds and hints alike. `hints` is a ring of what was hinted at, for the rate. */
+ * `failures` counts rounds that were begun since the peer was last reached for a while; it makes the pause. `flights`
+ * are the dials that have not ended, of rounds and hints alike. `hints` is a ring of what was hinted at, for the rate.
+ */
 #include "net/dialer.h"
 
 #include <errno.h>
@@ -184,7 +185,8 @@ void dialer_up(struct dialer *d, uint64_t now_ms)
 void dialer_down(struct dialer *d, uint64_t now_ms)
 {
 	d->connected = false;
-	d->failures = now_ms - d->up_ms >= DIALER_STABLE_MS ? 1 : d->failures + 1;
+	if (now_ms - d->up_ms >= DIALER_STABLE_MS)
+		d->failures = 0; /* else the round that led here still counts */
 	d->at = 0;
 	d->next_ms = now_ms + pause_ms(d);
 }
@@ -229,13 +231,15 @@ static int take_off(struct dialer *d, const char *address, char ret_address[NODE
 /* Moves on in the round; behind the last address comes the pause. */
 static const char *step(struct dialer *d, uint64_t now_ms)
 {
-	const char *address = d->known[d->at++].text;
+	const char *address;
 
+	if (d->at == 0)
+		d->failures++;
+	address = d->known[d->at++].text;
 	d->next_ms = now_ms + DIALER_STAGGER_MS;
 	if (d->at < d->count)
 		return address;
 	d->at = 0;
-	d->failures++;
 	d->next_ms = now_ms + pause_ms(d);
 	return address;
 }
