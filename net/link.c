@@ -12,12 +12,13 @@
  * callback can outlive it, as libuv ends all requests of a handle before it closes it. A write request owns its bytes
  * and finds the link by its handle. An event may end the link; whoever raised it looks at the state again.
  *
+ * An owner is never called within his own call: what fails in one is kept in `failed`, for the timer to tell.
+ *
  * Bytes of the handshake are read one message at a time, never more, so that nothing has to be put back. Deadlines move
  * only away from us while a state lasts (but for the first bytes of a queue), so the timer is not touched for each
  * message: when it fires too early, it is set anew. */
-#include "net/link.h"
+#include "net/link_parts.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,52 +26,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/err.h"
 #include "base/random.h"
 #include "net/address.h"
-#include "net/frame.h"
-#include "net/noise.h"
-
-enum link_state { CONNECTING, AWAIT_KK1, AWAIT_KK2, AWAIT_GREETING, UP, CLOSING, SHUT };
-
-enum { SERIAL_LEN = 8, GREETING_LEN = LINK_INSTANCE_LEN + SERIAL_LEN, HELLO_LEN = PREAMBLE_LEN + NOISE_KK_MESSAGE_LEN };
-
-struct link {
-	struct link_context *ctx;
-	void *owner;
-	enum link_state state;
-	bool initiated;
-	bool knows_peer;
-	bool said_goodbye;
-	bool heard_goodbye;
-	bool was_full; /* somebody waits for `writable` */
-	int failed;    /* before there was a loop to say so in */
-	unsigned handles;
-	uv_tcp_t *tcp;
-	uv_timer_t timer;
-	uv_connect_t connecting;
-	struct noise *noise; /* until the keys are split */
-	struct frame_encoder *encoder;
-	struct frame_decoder *decoder;
-	size_t handshake_len;
-	uint8_t handshake[NOISE_KK_MESSAGE_LEN];
-	uint8_t peer_key[KEY_PUBLIC_LEN];
-	uint8_t peer_instance[LINK_INSTANCE_LEN];
-	uint64_t serial;
-	uint64_t since_ms; /* of the handshake, later of the goodbye */
-	uint64_t heard_ms;
-	uint64_t probe_ms; /* the deadline of a probe, or UINT64_MAX */
-	uint64_t sent_ms;
-	uint64_t progress_ms; /* when the peer was seen to take something, or the queue began */
-	uint64_t progress;    /* how much it had taken then */
-	size_t held_bytes;    /* in write requests */
-	uint64_t bytes_in, bytes_out;
-};
-
-struct write {
-	uv_write_t request;
-	struct buf bytes; /* owned */
-};
 
 static void set(uint32_t *limit, uint32_t value)
 {
@@ -135,7 +92,7 @@ void link_abort(struct link *link)
 }
 
 /* In CLOSING the owner has heard of the end already, or has wanted it. */
-static void end(struct link *link, int reason)
+void link_end(struct link *link, int reason)
 {
 	bool tell = link->state != CLOSING && link->state != SHUT;
 
@@ -146,7 +103,7 @@ static void end(struct link *link, int reason)
 
 /* --- time --- */
 
-static uint64_t now_ms(const struct link *link)
+uint64_t link_now_ms(const struct link *link)
 {
 	return uv_now(link->ctx->loop);
 }
@@ -156,7 +113,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t taken(const struct link *link)
+uint64_t link_taken(const struct link *link)
 {
 	return link->bytes_out - uv_stream_get_write_queue_size((uv_stream_t *)link->tcp);
 }
@@ -186,37 +143,35 @@ static uint64_t deadline(const struct link *link)
 
 static void on_timer(uv_timer_t *timer);
 
-static void arm(struct link *link)
+void link_arm(struct link *link)
 {
-	uint64_t now = now_ms(link), at = deadline(link);
+	uint64_t now = link_now_ms(link), at = deadline(link);
 
 	if (link->state != SHUT)
 		uv_timer_start(&link->timer, on_timer, at > now ? at - now : 0, 0);
 }
 
-static int put_message(struct link *link, const void *message, size_t len);
-
 static void tick_up(struct link *link)
 {
-	uint64_t now = now_ms(link);
+	uint64_t now = link_now_ms(link);
 	int r = 0;
 
 	if (now >= dead_at(link)) {
-		end(link, -ETIMEDOUT);
+		link_end(link, -ETIMEDOUT);
 		return;
 	}
 	if (now >= stalled_at(link)) {
-		if (taken(link) == link->progress) {
-			end(link, -ENOBUFS);
+		if (link_taken(link) == link->progress) {
+			link_end(link, -ENOBUFS);
 			return;
 		}
-		link->progress = taken(link);
+		link->progress = link_taken(link);
 		link->progress_ms = now;
 	}
 	if (now >= link->sent_ms + link->ctx->limits.keepalive_ms)
-		r = put_message(link, NULL, 0);
+		r = link_put_message(link, NULL, 0);
 	if (r < 0)
-		end(link, r);
+		link_end(link, r);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -224,138 +179,23 @@ static void on_timer(uv_timer_t *timer)
 	struct link *link = timer->data;
 
 	if (link->failed)
-		end(link, link->failed);
+		link_end(link, link->failed);
 	else if (link->state == UP)
 		tick_up(link);
-	else if (now_ms(link) >= deadline(link))
-		end(link, -ETIMEDOUT);
-	arm(link);
+	else if (link_now_ms(link) >= deadline(link))
+		link_end(link, -ETIMEDOUT);
+	link_arm(link);
 }
 
-/* --- sending --- */
-
-static void close_when_done(struct link *link)
-{
-	if (link->state == CLOSING && link->heard_goodbye && link->held_bytes == 0)
-		link_abort(link);
-}
-
-static void on_written(uv_write_t *request, int status)
-{
-	struct write *write = (struct write *)request;
-	struct link *link = request->handle->data;
-
-	link->held_bytes -= write->bytes.len;
-	buf_release(&write->bytes);
-	free(write);
-	if (link->state == SHUT)
-		return;
-	if (status < 0) {
-		end(link, status);
-		return;
-	}
-	link->progress_ms = now_ms(link);
-	link->progress = taken(link);
-	close_when_done(link);
-	if (link->state == UP && link->was_full && link->held_bytes < link->ctx->limits.queue_bytes / 2) {
-		link->was_full = false;
-		link->ctx->events->writable(link->ctx->arg, link);
-	}
-}
-
-/* Takes over the bytes, also on failure. */
-static int put_bytes(struct link *link, struct buf *bytes)
-{
-	struct write *write = malloc(sizeof(*write));
-	uv_buf_t out = uv_buf_init((char *)bytes->data, (unsigned)bytes->len);
-	bool idle = link->held_bytes == 0;
-	int r;
-
-	if (!write || buf_error(bytes) < 0) {
-		free(write);
-		buf_release(bytes);
-		return -ENOMEM;
-	}
-	write->bytes = *bytes;
-	*bytes = BUF_INIT;
-	link->sent_ms = now_ms(link);
-	link->bytes_out += out.len;
-	link->held_bytes += out.len;
-	r = uv_write(&write->request, (uv_stream_t *)link->tcp, &out, 1, on_written);
-	if (r < 0) { /* then there is no callback */
-		link->bytes_out -= out.len;
-		link->held_bytes -= out.len;
-		buf_release(&write->bytes);
-		free(write);
-		return r;
-	}
-	if (idle) {
-		link->progress_ms = now_ms(link);
-		link->progress = taken(link);
-		arm(link);
-	}
-	return 0;
-}
-
-/* As much as a message can take, so that it is allocated once. */
-static size_t frames_len(size_t len)
-{
-	return len + (len / FRAME_PIECE_BYTES + 1) * (FRAME_LENGTH_BYTES + 1 + NOISE_TAG_LEN);
-}
-
-static int put_message(struct link *link, const void *message, size_t len)
-{
-	_cleanup_(buf_release) struct buf bytes = {.data = malloc(frames_len(len)), .capacity = frames_len(len)};
-	int r;
-
-	if (!bytes.data) {
-		bytes.capacity = 0;
-		return -ENOMEM;
-	}
-	r = frame_encoder_begin(link->encoder, message, len);
-	while (r == 0)
-		r = frame_encoder_next(link->encoder, &bytes);
-	return r < 0 ? r : put_bytes(link, &bytes);
-}
-
-int link_send(struct link *link, const void *message, size_t len)
-{
-	int r;
-
-	if (link->state != UP || link->failed)
-		return -ENOTCONN;
-	if (len == 0)
-		return -EINVAL;
-	if (len > FRAME_MESSAGE_MAX_BYTES)
-		return -ERR_TOO_LARGE;
-	if (link->held_bytes > 0 && frames_len(len) > link->ctx->limits.queue_bytes - link->held_bytes) {
-		link->was_full = true;
-		return -EAGAIN;
-	}
-	r = put_message(link, message, len);
-	if (r < 0) {
-		link->failed = r; /* the owner is told by an event, not within its call */
-		arm(link);
-	}
-	return r;
-}
-
-static int put_goodbye(struct link *link)
-{
-	_cleanup_(buf_release) struct buf bytes = BUF_INIT;
-	int r = frame_encoder_goodbye(link->encoder, &bytes);
-
-	link->said_goodbye = true;
-	return r < 0 ? r : put_bytes(link, &bytes);
-}
+/* --- closing --- */
 
 static void begin_closing(struct link *link)
 {
 	link->state = CLOSING;
-	link->since_ms = now_ms(link);
-	if (put_goodbye(link) < 0)
+	link->since_ms = link_now_ms(link);
+	if (link_put_goodbye(link) < 0)
 		link_abort(link);
-	arm(link);
+	link_arm(link);
 }
 
 void link_close(struct link *link)
@@ -370,109 +210,8 @@ void link_probe(struct link *link)
 {
 	if (link->state != UP || link->probe_ms != UINT64_MAX)
 		return;
-	link->probe_ms = now_ms(link) + LINK_PROBE_MS;
-	arm(link);
-}
-
-/* --- the handshake --- */
-
-static int put_copy(struct link *link, const void *data, size_t len)
-{
-	_cleanup_(buf_release) struct buf bytes = BUF_INIT;
-
-	buf_append(&bytes, data, len);
-	return put_bytes(link, &bytes);
-}
-
-static int put_greeting(struct link *link)
-{
-	uint8_t greeting[GREETING_LEN];
-
-	memcpy(greeting, link->ctx->instance, LINK_INSTANCE_LEN);
-	for (size_t i = 0; i < SERIAL_LEN; i++)
-		greeting[LINK_INSTANCE_LEN + i] = (uint8_t)(link->serial >> (56 - 8 * i));
-	return put_message(link, greeting, sizeof(greeting));
-}
-
-static int split(struct link *link)
-{
-	static const struct frame_encoder_opts defaults;
-	_cleanup_(transport_freep) struct transport *send = NULL;
-	_cleanup_(transport_freep) struct transport *receive = NULL;
-	int r = noise_split(link->noise, &send, &receive);
-
-	if (r == 0)
-		r = frame_encoder_new(send, &defaults, &link->encoder);
-	if (r < 0)
-		return r;
-	send = NULL; /* the encoder's */
-	r = frame_decoder_new(receive, &link->decoder);
-	if (r < 0)
-		return r;
-	receive = NULL;
-	noise_free(link->noise);
-	link->noise = NULL;
-	link->state = AWAIT_GREETING;
-	return 0;
-}
-
-static int answer_message1(struct link *link)
-{
-	uint8_t message2[NOISE_KK_MESSAGE_LEN];
-	size_t index;
-	int r = noise_kk_trial(link->ctx->ring, link->ctx->prologue, LINK_PROLOGUE_LEN, link->handshake,
-			       sizeof(link->handshake), &index, &link->noise);
-
-	if (r < 0)
-		return r;
-	memcpy(link->peer_key, keyring_peer(link->ctx->ring, index), KEY_PUBLIC_LEN);
-	link->knows_peer = true;
-	r = noise_write(link->noise, NULL, 0, message2);
-	if (r == 0)
-		r = put_copy(link, message2, sizeof(message2));
-	return r < 0 ? r : split(link);
-}
-
-static int take_message2(struct link *link)
-{
-	uint8_t no_payload[1];
-	int r = noise_read(link->noise, link->handshake, sizeof(link->handshake), no_payload);
-
-	if (r == 0)
-		r = split(link);
-	return r < 0 ? r : put_greeting(link);
-}
-
-static int send_hello(struct link *link)
-{
-	uint8_t hello[HELLO_LEN];
-	int r = noise_write(link->noise, NULL, 0, hello + PREAMBLE_LEN);
-
-	if (r < 0)
-		return r;
-	preamble_put(PREAMBLE_LINK, hello);
-	link->state = AWAIT_KK2;
-	return put_copy(link, hello, sizeof(hello));
-}
-
-/* Longer greetings are those of versions to come. */
-static int take_greeting(struct link *link, const uint8_t *greeting, size_t len)
-{
-	int r = 0;
-
-	if (len < GREETING_LEN || len > LINK_GREETING_MAX)
-		return -ERR_MALFORMED;
-	memcpy(link->peer_instance, greeting, LINK_INSTANCE_LEN);
-	for (size_t i = 0; i < SERIAL_LEN && !link->initiated; i++)
-		link->serial = link->serial << 8 | greeting[LINK_INSTANCE_LEN + i];
-	if (!link->initiated)
-		r = put_greeting(link);
-	if (r < 0)
-		return r;
-	link->state = UP;
-	arm(link);
-	link->ctx->events->up(link->ctx->arg, link);
-	return 0;
+	link->probe_ms = link_now_ms(link) + LINK_PROBE_MS;
+	link_arm(link);
 }
 
 /* --- receiving --- */
@@ -486,14 +225,14 @@ static int take_goodbye(struct link *link)
 		begin_closing(link);
 		link->ctx->events->ended(link->ctx->arg, link, 0);
 	}
-	close_when_done(link);
+	link_close_when_done(link);
 	return 0;
 }
 
 static int take_message(struct link *link, const uint8_t *message, size_t len)
 {
 	if (link->state == AWAIT_GREETING)
-		return take_greeting(link, message, len);
+		return link_take_greeting(link, message, len);
 	if (link->state == UP && len > 0)
 		link->ctx->events->message(link->ctx->arg, link, message, len);
 	return 0;
@@ -513,19 +252,7 @@ static void take_frames(struct link *link, const uint8_t *data, size_t len)
 			r = event == FRAME_GOODBYE ? take_goodbye(link) : take_message(link, message, message_len);
 	}
 	if (r < 0)
-		end(link, r);
-}
-
-static void take_handshake(struct link *link, size_t len)
-{
-	int r;
-
-	link->handshake_len += len;
-	if (link->handshake_len < sizeof(link->handshake))
-		return;
-	r = link->state == AWAIT_KK1 ? answer_message1(link) : take_message2(link);
-	if (r < 0)
-		end(link, r);
+		link_end(link, r);
 }
 
 static bool reads_handshake(const struct link *link)
@@ -551,14 +278,14 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	if (n == 0 || link->state == SHUT)
 		return;
 	if (n < 0) {
-		end(link, n == UV_EOF ? -ECONNRESET : (int)n);
+		link_end(link, n == UV_EOF ? -ECONNRESET : (int)n);
 		return;
 	}
-	link->heard_ms = now_ms(link);
+	link->heard_ms = link_now_ms(link);
 	link->probe_ms = UINT64_MAX;
 	link->bytes_in += (uint64_t)n;
 	if (reads_handshake(link))
-		take_handshake(link, (size_t)n);
+		link_take_handshake(link, (size_t)n);
 	else
 		take_frames(link, (const uint8_t *)buf->base, (size_t)n);
 }
@@ -571,14 +298,14 @@ static void on_connected(uv_connect_t *request, int status)
 		return;
 	if (status == 0) {
 		uv_tcp_nodelay(link->tcp, 1);
-		link->since_ms = now_ms(link);
+		link->since_ms = link_now_ms(link);
 		status = uv_read_start((uv_stream_t *)link->tcp, on_alloc, on_read);
 	}
 	if (status == 0)
-		status = send_hello(link);
+		status = link_send_hello(link);
 	if (status < 0)
-		end(link, status);
-	arm(link);
+		link_end(link, status);
+	link_arm(link);
 }
 
 /* --- the beginning --- */
@@ -592,7 +319,7 @@ static struct link *new_link(struct link_context *ctx, void *owner, uint64_t sin
 	link->ctx = ctx;
 	link->owner = owner;
 	link->since_ms = link->sent_ms = since_ms;
-	link->heard_ms = now_ms(link);
+	link->heard_ms = link_now_ms(link);
 	link->probe_ms = UINT64_MAX;
 	return link;
 }
@@ -617,7 +344,7 @@ int link_accept(struct link_context *ctx, uv_tcp_t *tcp, uint64_t since_ms, void
 	adopt(link, tcp);
 	uv_tcp_nodelay(tcp, 1);
 	link->failed = uv_read_start((uv_stream_t *)tcp, on_alloc, on_read);
-	arm(link);
+	link_arm(link);
 	*ret_link = link;
 	return 0;
 }
@@ -628,7 +355,7 @@ static void dial(struct link *link, const struct sockaddr *address)
 	link->serial = ++link->ctx->dials;
 	link->state = CONNECTING;
 	link->failed = uv_tcp_connect(&link->connecting, link->tcp, address, on_connected);
-	arm(link);
+	link_arm(link);
 }
 
 int link_dial(struct link_context *ctx, size_t index, const struct sockaddr *address, void *owner,
