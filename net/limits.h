@@ -37,6 +37,7 @@
 #define LINK_STALL_MS	      (30 * 1000) /* bytes wait, and the peer takes none */
 #define LINK_GOODBYE_MS	      (2 * 1000)  /* from our goodbye to the peer's */
 #define LINK_QUEUE_BYTES      (8 * 1024 * 1024) /* encrypted, not yet taken by the kernel */
+#define LINK_SPARE_MIN_BYTES  (64 * 1024)	/* buffers that are kept while a queue lasts, up to its limit */
 #define LINK_GREETING_MAX     64
 #define LINK_READ_BYTES	      (256 * 1024) /* one read, shared by all links of a node */
 #define NODE_HALF_OPEN_MAX    64	   /* accepted, and not yet proven to be a member; the oldest makes room */

@@ -76,6 +76,7 @@ static void on_closed(uv_handle_t *handle)
 	if (--link->handles > 0)
 		return;
 	link->ctx->events->gone(link->ctx->arg, link);
+	link_drop_spares(link);
 	noise_free(link->noise);
 	frame_encoder_free(link->encoder);
 	frame_decoder_free(link->decoder);

@@ -14,7 +14,6 @@ struct link {
 	enum link_state state;
 	bool initiated;
 	bool knows_peer;
-	bool said_goodbye;
 	bool heard_goodbye;
 	bool was_full; /* somebody waits for `writable` */
 	int failed;    /* before there was a loop to say so in */
@@ -34,9 +33,11 @@ struct link {
 	uint64_t heard_ms;
 	uint64_t probe_ms; /* the deadline of a probe, or UINT64_MAX */
 	uint64_t sent_ms;
-	uint64_t progress_ms; /* when the peer was seen to take something, or the queue began */
-	uint64_t progress;    /* how much it had taken then */
-	size_t held_bytes;    /* in write requests */
+	uint64_t progress_ms;	   /* when the peer was seen to take something, or the queue began */
+	uint64_t progress;	   /* how much it had taken then */
+	size_t held_bytes;	   /* in write requests */
+	struct link_write *spares; /* for the next messages, while bytes are held */
+	size_t spare_bytes;
 	uint64_t bytes_in, bytes_out;
 };
 
@@ -50,6 +51,7 @@ void link_end(struct link *link, int reason); /* cuts it, and tells the owner un
 int link_put_copy(struct link *link, const void *data, size_t len); /* as it is */
 int link_put_message(struct link *link, const void *message, size_t len);
 int link_put_goodbye(struct link *link);
+void link_drop_spares(struct link *link);
 void link_close_when_done(struct link *link); /* both have said goodbye, and nothing is queued */
 
 /* link_handshake.c */

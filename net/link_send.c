@@ -1,15 +1,77 @@
+/* What is sent lies encrypted in write requests until the kernel has it all. While a queue lasts, requests with large
+ * buffers are kept for the next messages: the system takes longer to clear fresh memory than the cipher to fill it. */
 #include "net/link_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "base/err.h"
 
-struct write {
-	uv_write_t request;
-	struct buf bytes; /* owned */
+struct link_write {
+	uv_write_t request;	 /* the first field: a callback finds the rest by it */
+	struct link_write *next; /* in `spares` */
+	struct buf bytes;	 /* owned */
 };
+
+static void free_write(struct link_write *write)
+{
+	buf_release(&write->bytes);
+	free(write);
+}
+
+void link_drop_spares(struct link *link)
+{
+	struct link_write *next;
+
+	for (struct link_write *spare = link->spares; spare; spare = next) {
+		next = spare->next;
+		free_write(spare);
+	}
+	link->spares = NULL;
+	link->spare_bytes = 0;
+}
+
+/* A spare one if it has room enough, and not more than twice of that. */
+static struct link_write *new_write(struct link *link, size_t len)
+{
+	struct link_write *write = link->spares;
+
+	if (write && write->bytes.capacity >= len && write->bytes.capacity / 2 <= len) {
+		link->spares = write->next;
+		link->spare_bytes -= write->bytes.capacity;
+		return write;
+	}
+	write = calloc(1, sizeof(*write));
+	if (!write)
+		return NULL;
+	write->bytes.data = malloc(len);
+	if (!write->bytes.data) {
+		free(write);
+		return NULL;
+	}
+	write->bytes.capacity = len;
+	return write;
+}
+
+static bool is_worth_keeping(const struct link *link, size_t capacity)
+{
+	return link->state == UP && link->held_bytes > 0 && capacity >= LINK_SPARE_MIN_BYTES &&
+	       link->held_bytes + link->spare_bytes + capacity <= link->ctx->limits.queue_bytes;
+}
+
+static void release_write(struct link *link, struct link_write *write)
+{
+	if (link->held_bytes == 0)
+		link_drop_spares(link);
+	if (!is_worth_keeping(link, write->bytes.capacity)) {
+		free_write(write);
+		return;
+	}
+	buf_clear(&write->bytes);
+	write->next = link->spares;
+	link->spares = write;
+	link->spare_bytes += write->bytes.capacity;
+}
 
 void link_close_when_done(struct link *link)
 {
@@ -19,12 +81,11 @@ void link_close_when_done(struct link *link)
 
 static void on_written(uv_write_t *request, int status)
 {
-	struct write *write = (struct write *)request;
+	struct link_write *write = (struct link_write *)request;
 	struct link *link = request->handle->data;
 
 	link->held_bytes -= write->bytes.len;
-	buf_release(&write->bytes);
-	free(write);
+	release_write(link, write);
 	if (link->state == SHUT)
 		return;
 	if (status < 0) {
@@ -40,21 +101,13 @@ static void on_written(uv_write_t *request, int status)
 	}
 }
 
-/* Takes over the bytes, also on failure. */
-static int put_bytes(struct link *link, struct buf *bytes)
+/* Takes over the request, also on failure. */
+static int put(struct link *link, struct link_write *write)
 {
-	struct write *write = malloc(sizeof(*write));
-	uv_buf_t out = uv_buf_init((char *)bytes->data, (unsigned)bytes->len);
+	uv_buf_t out = uv_buf_init((char *)write->bytes.data, (unsigned)write->bytes.len);
 	bool idle = link->held_bytes == 0;
 	int r;
 
-	if (!write || buf_error(bytes) < 0) {
-		free(write);
-		buf_release(bytes);
-		return -ENOMEM;
-	}
-	write->bytes = *bytes;
-	*bytes = BUF_INIT;
 	link->sent_ms = link_now_ms(link);
 	link->bytes_out += out.len;
 	link->held_bytes += out.len;
@@ -62,8 +115,7 @@ static int put_bytes(struct link *link, struct buf *bytes)
 	if (r < 0) { /* then there is no callback */
 		link->bytes_out -= out.len;
 		link->held_bytes -= out.len;
-		buf_release(&write->bytes);
-		free(write);
+		free_write(write);
 		return r;
 	}
 	if (idle) {
@@ -76,10 +128,12 @@ static int put_bytes(struct link *link, struct buf *bytes)
 
 int link_put_copy(struct link *link, const void *data, size_t len)
 {
-	_cleanup_(buf_release) struct buf bytes = BUF_INIT;
+	struct link_write *write = new_write(link, len);
 
-	buf_append(&bytes, data, len);
-	return put_bytes(link, &bytes);
+	if (!write)
+		return -ENOMEM;
+	buf_append(&write->bytes, data, len);
+	return put(link, write);
 }
 
 /* As much as a message can take, so that it is allocated once. */
@@ -90,17 +144,19 @@ static size_t frames_len(size_t len)
 
 int link_put_message(struct link *link, const void *message, size_t len)
 {
-	_cleanup_(buf_release) struct buf bytes = {.data = malloc(frames_len(len)), .capacity = frames_len(len)};
+	struct link_write *write = new_write(link, frames_len(len));
 	int r;
 
-	if (!bytes.data) {
-		bytes.capacity = 0;
+	if (!write)
 		return -ENOMEM;
-	}
 	r = frame_encoder_begin(link->encoder, message, len);
 	while (r == 0)
-		r = frame_encoder_next(link->encoder, &bytes);
-	return r < 0 ? r : put_bytes(link, &bytes);
+		r = frame_encoder_next(link->encoder, &write->bytes);
+	if (r < 0) {
+		free_write(write);
+		return r;
+	}
+	return put(link, write);
 }
 
 int link_send(struct link *link, const void *message, size_t len)
@@ -127,9 +183,15 @@ int link_send(struct link *link, const void *message, size_t len)
 
 int link_put_goodbye(struct link *link)
 {
-	_cleanup_(buf_release) struct buf bytes = BUF_INIT;
-	int r = frame_encoder_goodbye(link->encoder, &bytes);
+	struct link_write *write = new_write(link, frames_len(0));
+	int r;
 
-	link->said_goodbye = true;
-	return r < 0 ? r : put_bytes(link, &bytes);
+	if (!write)
+		return -ENOMEM;
+	r = frame_encoder_goodbye(link->encoder, &write->bytes);
+	if (r < 0) {
+		free_write(write);
+		return r;
+	}
+	return put(link, write);
 }
