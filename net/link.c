@@ -46,6 +46,7 @@ int link_context_init(struct link_context *ctx, uv_loop_t *loop, const struct ke
 		ctx->limits = *limits;
 	set(&ctx->limits.handshake_ms, LINK_HANDSHAKE_MS);
 	set(&ctx->limits.heard_ms, LINK_HEARD_MS);
+	set(&ctx->limits.probe_ms, LINK_PROBE_MS);
 	set(&ctx->limits.keepalive_ms, LINK_KEEPALIVE_MS);
 	set(&ctx->limits.stall_ms, LINK_STALL_MS);
 	set(&ctx->limits.goodbye_ms, LINK_GOODBYE_MS);
@@ -211,7 +212,7 @@ void link_probe(struct link *link)
 {
 	if (link->state != UP || link->probe_ms != UINT64_MAX)
 		return;
-	link->probe_ms = link_now_ms(link) + LINK_PROBE_MS;
+	link->probe_ms = link_now_ms(link) + link->ctx->limits.probe_ms;
 	link_arm(link);
 }
 

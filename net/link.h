@@ -51,6 +51,7 @@ struct link_events {
 struct link_limits { /* 0 stands for the default in net/limits.h */
 	uint32_t handshake_ms;
 	uint32_t heard_ms;
+	uint32_t probe_ms;
 	uint32_t keepalive_ms;
 	uint32_t stall_ms;
 	uint32_t goodbye_ms;
@@ -90,7 +91,7 @@ int link_send(struct link *link, const void *message, size_t len);
 
 void link_close(struct link *link); /* says goodbye behind what is queued; gone after goodbye_ms at the latest */
 void link_abort(struct link *link); /* cuts, without a word */
-void link_probe(struct link *link); /* ends in LINK_PROBE_MS unless something is heard */
+void link_probe(struct link *link); /* ends in probe_ms unless something is heard */
 
 /* While greeting or up, and later: */
 void *link_owner(const struct link *link);

@@ -67,7 +67,7 @@ void conn_cut(struct conn *conn)
 	admission_leave(&conn->node->admission, conn);
 	if (conn->link)
 		link_abort(conn->link);
-	else if (!uv_is_closing((uv_handle_t *)conn->tcp))
+	else if (conn->tcp && !uv_is_closing((uv_handle_t *)conn->tcp))
 		uv_close((uv_handle_t *)conn->tcp, on_caller_closed);
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+
 static void refuse(struct conn *conn, uint64_t *counter)
 {
 	(*counter)++;
@@ -14,10 +16,12 @@ static void refuse(struct conn *conn, uint64_t *counter)
 static void hand_to_pairing(struct conn *conn)
 {
 	struct node *node = conn->node;
+	uv_tcp_t *tcp = TAKE_PTR(conn->tcp); /* nobody's, while the owner decides */
 
-	conn->tcp->data = NULL;
-	if (!node->events->pairing || node->events->pairing(node->arg, conn->tcp) < 0) {
-		conn->tcp->data = conn;
+	tcp->data = NULL;
+	if (!node->events->pairing || node->events->pairing(node->arg, tcp) < 0) {
+		conn->tcp = tcp;
+		tcp->data = conn;
 		refuse(conn, &node->refusals.not_ours);
 		return;
 	}

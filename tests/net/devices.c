@@ -76,6 +76,10 @@ static int on_pairing(void *arg, uv_tcp_t *tcp)
 	if (device->pairing_refused)
 		return -EACCES;
 	device->pairings++;
+	if (device->closes_on_pairing) {
+		node_close(device->node, NULL, NULL);
+		device->node = NULL;
+	}
 	uv_close((uv_handle_t *)tcp, free_handle);
 	return 0;
 }

@@ -19,6 +19,7 @@ struct device {
 	struct uuid id;
 	struct node *node; /* NULL: closed */
 	bool pairing_refused;
+	bool closes_on_pairing;
 	unsigned ups, downs, messages, writables, pairings, clones;
 	int reason;							    /* of the last down */
 	bool initiated;							    /* of the last up */

@@ -50,6 +50,11 @@ static bool is_down(void *arg)
 	return ((struct device *)arg)->connected == 0;
 }
 
+static bool has_message(void *arg)
+{
+	return ((struct device *)arg)->messages > 0;
+}
+
 /* A member by hand: proves that the helpers below are refused for what they do, and not for being wrong. */
 static void stranger_can_be_a_member(void **state)
 {
@@ -110,6 +115,20 @@ static void pairing_is_handed_over(void **state)
 	stranger_until_ended(&s);
 	assert_int_equal(d->all[0].pairings, 1);
 	assert_true(s.reset); /* "and more" was not read by the node */
+	stranger_close(&s);
+}
+
+static void pairing_may_close_the_node(void **state)
+{
+	struct devices *d = *state;
+	struct stranger s;
+
+	device_open(d, 0, true);
+	d->all[0].closes_on_pairing = true;
+	stranger_connect(&s, d, 0);
+	stranger_write(&s, "shelf\0\1\2", PREAMBLE_LEN);
+	stranger_until_ended(&s);
+	assert_int_equal(d->all[0].pairings, 1);
 	stranger_close(&s);
 }
 
@@ -267,6 +286,47 @@ static void clones_are_named(void **state)
 	stranger_close(&again);
 }
 
+/* An older dial of the same life has lost; but why would a peer that is there dial again? */
+static void a_loser_raises_a_doubt(void **state)
+{
+	struct devices *d = *state;
+	struct stranger old, late;
+
+	d->limits.probe_ms = 100;
+	device_open(d, 0, true);
+	stranger_become(&old, d, 1, 0, 1);
+	stranger_connect(&late, d, 0);
+	stranger_hello(&late, &d->all[1].keys, 0);
+	stranger_finish(&late);
+	stranger_greet(&late, 1, 0);
+	devices_until(d, is_down, &d->all[0]); /* the old one says nothing */
+	assert_int_equal(d->all[0].reason, -ETIMEDOUT);
+	assert_int_equal(d->all[0].ups, 1);
+	stranger_close(&old);
+	stranger_close(&late);
+}
+
+static void newest_dial_of_a_life_wins(void **state)
+{
+	struct devices *d = *state;
+	struct stranger old, late;
+
+	device_open(d, 0, true);
+	stranger_become(&old, d, 1, 0, 1);
+	stranger_connect(&late, d, 0);
+	stranger_hello(&late, &d->all[1].keys, 0);
+	stranger_finish(&late);
+	stranger_greet(&late, 1, 2);
+	stranger_send(&late, "here", 4);
+	devices_until(d, has_message, &d->all[0]);
+	assert_int_equal(d->all[0].ups, 2);
+	assert_int_equal(d->all[0].connected, 1);
+	assert_int_equal(d->all[0].reason, -ECONNABORTED);
+	assert_int_equal(d->all[0].clones, 0);
+	stranger_close(&old);
+	stranger_close(&late);
+}
+
 static void ten_thousand_of_garbage(void **state)
 {
 	enum { CONNECTIONS = 10000 };
@@ -411,6 +471,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(unknown_key_gets_no_byte, setup, teardown),
 	    cmocka_unit_test_setup_teardown(wrong_preambles_get_no_byte, setup, teardown),
 	    cmocka_unit_test_setup_teardown(pairing_is_handed_over, setup, teardown),
+	    cmocka_unit_test_setup_teardown(pairing_may_close_the_node, setup, teardown),
 	    cmocka_unit_test_setup_teardown(replayed_message_1_does_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(cut_within_a_message, setup, teardown),
 	    cmocka_unit_test_setup_teardown(changed_bytes_end_it, setup, teardown),
@@ -419,6 +480,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(who_says_nothing_is_dead, setup, teardown),
 	    cmocka_unit_test_setup_teardown(goodbye_is_not_waited_for_long, setup, teardown),
 	    cmocka_unit_test_setup_teardown(clones_are_named, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_loser_raises_a_doubt, setup, teardown),
+	    cmocka_unit_test_setup_teardown(newest_dial_of_a_life_wins, setup, teardown),
 	    cmocka_unit_test_setup_teardown(ten_thousand_of_garbage, setup, teardown),
 	    cmocka_unit_test_setup_teardown(slow_loris, setup, teardown),
 	    cmocka_unit_test_setup_teardown(nonsense_without_end, setup, teardown),
