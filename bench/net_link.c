@@ -88,7 +88,7 @@ static void on_down(void *arg, const struct uuid *device, int reason)
 
 static const struct node_events events = {.up = on_up, .message = on_message, .writable = on_writable, .down = on_down};
 
-static void fail(const char *what)
+static void __attribute__((noreturn)) fail(const char *what)
 {
 	fprintf(stderr, "net_link: %s failed\n", what);
 	exit(1);

@@ -109,6 +109,7 @@ void devices_init(struct devices *d)
 {
 	memset(d, 0, sizeof(*d));
 	assert_int_equal(uv_loop_init(&d->loop), 0);
+	uv_timer_init(&d->loop, &d->step);
 	d->library = uuid_random();
 	for (unsigned i = 0; i < DEVICES_MAX; i++) {
 		d->all[i].all = d;
@@ -171,16 +172,13 @@ static void on_step(uv_timer_t *timer)
 void devices_until(struct devices *d, bool (*is_true)(void *arg), void *arg)
 {
 	uint64_t deadline = uv_hrtime() / 1000000 + DEADLINE_MS;
-	uv_timer_t step; /* what is waited for may come from somewhere that the loop does not see */
 
-	uv_timer_init(&d->loop, &step);
-	uv_timer_start(&step, on_step, STEP_MS, STEP_MS);
+	uv_timer_start(&d->step, on_step, STEP_MS, STEP_MS);
 	while (!is_true(arg)) {
 		assert_true(uv_hrtime() / 1000000 < deadline);
 		uv_run(&d->loop, UV_RUN_ONCE);
 	}
-	uv_close((uv_handle_t *)&step, NULL);
-	uv_run(&d->loop, UV_RUN_NOWAIT);
+	uv_timer_stop(&d->step);
 }
 
 void devices_run(struct devices *d)
@@ -230,6 +228,7 @@ void devices_release(struct devices *d)
 			device_close(d, i);
 		buf_release(&d->all[i].last);
 	}
+	uv_close((uv_handle_t *)&d->step, NULL);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&d->loop), 0);
 }

@@ -31,6 +31,7 @@ struct device {
 
 struct devices {
 	uv_loop_t loop;
+	uv_timer_t step; /* what is waited for may come from somewhere that the loop does not see */
 	unsigned closed; /* nodes */
 	struct link_limits limits;
 	struct uuid library;

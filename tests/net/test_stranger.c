@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/random.h"
@@ -48,6 +49,11 @@ static size_t memory(void)
 static bool is_down(void *arg)
 {
 	return ((struct device *)arg)->connected == 0;
+}
+
+static bool is_connected(void *arg)
+{
+	return ((struct device *)arg)->connected == 1;
 }
 
 static bool has_message(void *arg)
@@ -438,29 +444,44 @@ static bool has_failed_to_accept(void *arg)
 	return refusals_of(arg).accept_errors > 0;
 }
 
+/* All descriptors that there may be; returns how many were taken. */
+static unsigned take_descriptors(int *ret_fds, unsigned max)
+{
+	unsigned count = 0;
+
+	while (count < max && (ret_fds[count] = dup(STDIN_FILENO)) >= 0)
+		count++;
+	assert_true(count < max);
+	return count;
+}
+
 /* No descriptors left: no spinning, and back to work afterwards. */
 static void descriptors_run_out(void **state)
 {
 	struct devices *d = *state;
-	struct rlimit old, none;
+	struct rlimit old, few;
 	struct stranger s;
-	unsigned turns = 0;
+	int fds[256];
+	unsigned count;
 	uint64_t end;
 
 	device_open(d, 0, true);
 	stranger_connect(&s, d, 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	none = (struct rlimit){.rlim_cur = 3, .rlim_max = old.rlim_max};
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	few = (struct rlimit){.rlim_cur = 100, .rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	count = take_descriptors(fds, 256);
 	devices_until(d, has_failed_to_accept, d);
-	for (end = uv_hrtime() + 50 * UINT64_C(1000000); uv_hrtime() < end; turns++)
+	for (end = uv_hrtime() + 50 * UINT64_C(1000000); uv_hrtime() < end;)
 		uv_run(&d->loop, UV_RUN_NOWAIT);
 	assert_int_equal(refusals_of(d).accept_errors, 1); /* it pauses */
+	while (count > 0)
+		close(fds[--count]);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	assert_true(turns > 0);
 	stranger_hello(&s, &d->all[1].keys, 0);
 	stranger_finish(&s);
 	stranger_greet(&s, 1, 1);
+	devices_until(d, is_connected, &d->all[0]);
 	stranger_close(&s);
 }
 
