@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/address.h"
 #include "net/noise.h"
 #include "tests/lib/test.h"
 
@@ -18,6 +19,42 @@ void stranger_connect(struct stranger *s, struct devices *d, unsigned device)
 	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(s->fd >= 0);
 	assert_int_equal(connect(s->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+}
+
+int stranger_listen(char ret_address[NODE_ADDRESS_TEXT])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	address_to_text((struct sockaddr *)&address, ret_address);
+	return fd;
+}
+
+struct accepting {
+	int listener, fd;
+};
+
+static bool has_accepted(void *arg)
+{
+	struct accepting *accepting = arg;
+
+	accepting->fd = accept4(accepting->listener, NULL, NULL, SOCK_CLOEXEC);
+	return accepting->fd >= 0;
+}
+
+void stranger_accept(struct stranger *s, struct devices *d, int listener)
+{
+	struct accepting accepting = {.listener = listener};
+
+	memset(s, 0, sizeof(*s));
+	s->devices = d;
+	devices_until(d, has_accepted, &accepting);
+	s->fd = accepting.fd;
 }
 
 void stranger_write(struct stranger *s, const void *data, size_t len)

@@ -18,6 +18,10 @@ struct stranger {
 };
 
 void stranger_connect(struct stranger *s, struct devices *d, unsigned device);
+/* The other way round: listens, and takes what a node dials. Returns the listening socket. */
+int stranger_listen(char ret_address[NODE_ADDRESS_TEXT]);
+void stranger_accept(struct stranger *s, struct devices *d, int listener);
+
 void stranger_write(struct stranger *s, const void *data, size_t len);
 void stranger_read(struct stranger *s); /* what has come, without waiting */
 void stranger_until_ended(struct stranger *s);

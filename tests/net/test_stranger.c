@@ -292,6 +292,51 @@ static void clones_are_named(void **state)
 	stranger_close(&again);
 }
 
+static void pretender_gets_nothing(void **state)
+{
+	struct devices *d = *state;
+	uint8_t garbage[NOISE_KK_MESSAGE_LEN];
+	char address[NODE_ADDRESS_TEXT];
+	int listener = stranger_listen(address);
+	struct stranger s;
+
+	device_open(d, 0, true);
+	assert_int_equal(node_add_address(d->all[0].node, &d->all[1].id, address), 0);
+	stranger_accept(&s, d, listener);
+	stranger_until_read(&s, sizeof(s.hello));
+	assert_memory_equal(s.read.data, "shelf\0\1\1", PREAMBLE_LEN);
+	random_bytes(garbage, sizeof(garbage));
+	stranger_write(&s, garbage, sizeof(garbage));
+	stranger_until_ended(&s);
+	assert_int_equal(s.read.len, sizeof(s.hello)); /* nothing behind it */
+	assert_int_equal(d->all[0].ups, 0);
+	assert_int_equal(refusals_of(d).accepted, 0);
+	stranger_close(&s);
+	close(listener);
+}
+
+/* An address where somebody accepts and says nothing is given up in time, and the next one is tried. */
+static void silent_address_is_given_up(void **state)
+{
+	struct devices *d = *state;
+	char address[NODE_ADDRESS_TEXT];
+	int listener = stranger_listen(address);
+	uint64_t start = uv_hrtime();
+	struct stranger s;
+
+	d->limits.handshake_ms = 150;
+	device_open(d, 0, true);
+	device_open(d, 1, true);
+	device_knows(d, 0, 1);
+	assert_int_equal(node_add_address(d->all[0].node, &d->all[1].id, address), 0); /* goes first */
+	stranger_accept(&s, d, listener);
+	devices_connect(d, 0, 1);
+	assert_true(uv_hrtime() - start < DIALER_STAGGER_MS * UINT64_C(1000000)); /* not only when the next is due */
+	stranger_until_ended(&s);
+	stranger_close(&s);
+	close(listener);
+}
+
 /* An older dial of the same life has lost; but why would a peer that is there dial again? */
 static void a_loser_raises_a_doubt(void **state)
 {
@@ -501,6 +546,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(who_says_nothing_is_dead, setup, teardown),
 	    cmocka_unit_test_setup_teardown(goodbye_is_not_waited_for_long, setup, teardown),
 	    cmocka_unit_test_setup_teardown(clones_are_named, setup, teardown),
+	    cmocka_unit_test_setup_teardown(pretender_gets_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(silent_address_is_given_up, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_loser_raises_a_doubt, setup, teardown),
 	    cmocka_unit_test_setup_teardown(newest_dial_of_a_life_wins, setup, teardown),
 	    cmocka_unit_test_setup_teardown(ten_thousand_of_garbage, setup, teardown),
