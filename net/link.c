@@ -3,7 +3,8 @@
  *     CONNECTING    TCP                          -> AWAIT_KK2 (preamble and message 1 are sent)
  *     AWAIT_KK1     the initiator's message 1    -> AWAIT_GREETING (message 2 is sent)
  *     AWAIT_KK2     the responder's message 2    -> AWAIT_GREETING (our greeting is sent)
- *     AWAIT_GREETING  the peer's greeting        -> UP (the responder sends its own)
+ *     AWAIT_GREETING  the peer's greeting        -> UP (the responder sends its own), or HELD
+ *     HELD          link_release               -> UP (likewise)
  *     UP            goodbye, from either side    -> CLOSING
  *     CLOSING       our bytes to be out and the peer's goodbye to be in, or the time to be up
  *     SHUT          the close callbacks of tcp and timer
@@ -26,6 +27,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "base/random.h"
 #include "net/address.h"
 
@@ -134,7 +136,7 @@ static uint64_t deadline(const struct link *link)
 {
 	const struct link_limits *limits = &link->ctx->limits;
 
-	if (link->failed)
+	if (link->failed || link->released)
 		return 0;
 	if (link->state == CLOSING)
 		return link->since_ms + limits->goodbye_ms;
@@ -176,12 +178,24 @@ static void tick_up(struct link *link)
 		link_end(link, r);
 }
 
+static void go_on(struct link *link)
+{
+	int r;
+
+	link->released = false;
+	r = link_come_up(link);
+	if (r < 0)
+		link_end(link, r);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct link *link = timer->data;
 
 	if (link->failed)
 		link_end(link, link->failed);
+	else if (link->released)
+		go_on(link);
 	else if (link->state == UP)
 		tick_up(link);
 	else if (link_now_ms(link) >= deadline(link))
@@ -208,6 +222,14 @@ void link_close(struct link *link)
 		link_abort(link);
 }
 
+void link_release(struct link *link)
+{
+	if (link->state != HELD)
+		return;
+	link->released = true;
+	link_arm(link);
+}
+
 void link_probe(struct link *link)
 {
 	if (link->state != UP || link->probe_ms != UINT64_MAX)
@@ -220,7 +242,7 @@ void link_probe(struct link *link)
 
 static int take_goodbye(struct link *link)
 {
-	if (link->state == AWAIT_GREETING)
+	if (link->state == AWAIT_GREETING || link->state == HELD)
 		return -ECONNRESET;
 	link->heard_goodbye = true;
 	if (link->state == UP) {
@@ -235,6 +257,8 @@ static int take_message(struct link *link, const uint8_t *message, size_t len)
 {
 	if (link->state == AWAIT_GREETING)
 		return link_take_greeting(link, message, len);
+	if (link->state == HELD) /* it has to wait for our greeting */
+		return -ERR_MALFORMED;
 	if (link->state == UP && len > 0)
 		link->ctx->events->message(link->ctx->arg, link, message, len);
 	return 0;
@@ -396,6 +420,11 @@ bool link_is_up(const struct link *link)
 bool link_has_greeted(const struct link *link)
 {
 	return link->initiated && link->state >= AWAIT_GREETING;
+}
+
+bool link_is_held(const struct link *link)
+{
+	return link->state == HELD;
 }
 
 bool link_initiated(const struct link *link)

@@ -7,7 +7,8 @@
  *                                <-     GREETING  up
  *
  * A greeting is a frame: which life of the sender's process this is (instance), and the number of this dial in it. So
- * `up` on either side means that the other side has proven its key in this very connection. Afterwards messages
+ * `up` on either side means that the other side has proven its key in this very connection, and that the responder's
+ * owner has agreed (may_greet). Afterwards messages
  * travel both ways; empty ones only keep the connection alive and are not delivered. Either side ends it with the
  * goodbye frame; anything else is a cut, and is reported as one.
  *
@@ -37,6 +38,9 @@
 struct link;
 
 struct link_events {
+	/* The initiator has proven its key, and waits for our greeting. False: it goes on waiting, until link_release
+	 * or the time limit of the handshake. */
+	bool (*may_greet)(void *arg, struct link *link);
 	void (*up)(void *arg, struct link *link);
 	/* Borrowed until it returns; never empty. */
 	void (*message)(void *arg, struct link *link, const uint8_t *message, size_t len);
@@ -93,10 +97,13 @@ void link_close(struct link *link); /* says goodbye behind what is queued; gone 
 void link_abort(struct link *link); /* cuts, without a word */
 void link_probe(struct link *link); /* ends in probe_ms unless something is heard */
 
+void link_release(struct link *link); /* greets now; not from within may_greet */
+
 /* While greeting or up, and later: */
 void *link_owner(const struct link *link);
 bool link_is_up(const struct link *link);
 bool link_has_greeted(const struct link *link);	       /* an initiator that has: the peer may think that it is up */
+bool link_is_held(const struct link *link);	       /* may_greet said no */
 bool link_initiated(const struct link *link);	       /* by this side */
 uint64_t link_serial(const struct link *link);	       /* the initiator's number of it; once up */
 const uint8_t *link_peer_key(const struct link *link); /* KEY_PUBLIC_LEN bytes, borrowed; NULL while not known */

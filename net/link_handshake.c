@@ -78,23 +78,30 @@ int link_send_hello(struct link *link)
 	return link_put_copy(link, hello, sizeof(hello));
 }
 
+int link_come_up(struct link *link)
+{
+	int r = link->state == SHUT || link->initiated ? 0 : put_greeting(link);
+
+	if (r < 0 || link->state == SHUT)
+		return r;
+	link->state = UP;
+	link_arm(link);
+	link->ctx->events->up(link->ctx->arg, link);
+	return 0;
+}
+
 /* Longer greetings are those of versions to come. */
 int link_take_greeting(struct link *link, const uint8_t *greeting, size_t len)
 {
-	int r = 0;
-
 	if (len < GREETING_LEN || len > LINK_GREETING_MAX)
 		return -ERR_MALFORMED;
 	memcpy(link->peer_instance, greeting, LINK_INSTANCE_LEN);
 	for (size_t i = 0; i < SERIAL_LEN && !link->initiated; i++)
 		link->serial = link->serial << 8 | greeting[LINK_INSTANCE_LEN + i];
-	if (!link->initiated)
-		r = put_greeting(link);
-	if (r < 0)
-		return r;
-	link->state = UP;
-	link_arm(link);
-	link->ctx->events->up(link->ctx->arg, link);
+	if (link->initiated || link->ctx->events->may_greet(link->ctx->arg, link))
+		return link_come_up(link);
+	if (link->state != SHUT)
+		link->state = HELD;
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 #include "net/link.h"
 #include "net/noise.h"
 
-enum link_state { CONNECTING, AWAIT_KK1, AWAIT_KK2, AWAIT_GREETING, UP, CLOSING, SHUT };
+enum link_state { CONNECTING, AWAIT_KK1, AWAIT_KK2, AWAIT_GREETING, HELD, UP, CLOSING, SHUT };
 
 struct link {
 	struct link_context *ctx;
@@ -15,6 +15,7 @@ struct link {
 	bool initiated;
 	bool knows_peer;
 	bool heard_goodbye;
+	bool released; /* from HELD, for the timer to go on */
 	bool was_full; /* somebody waits for `writable` */
 	int failed;    /* before there was a loop to say so in */
 	unsigned handles;
@@ -57,4 +58,5 @@ void link_close_when_done(struct link *link); /* both have said goodbye, and not
 /* link_handshake.c */
 int link_send_hello(struct link *link);
 void link_take_handshake(struct link *link, size_t len); /* so many bytes have come into `handshake` */
+int link_come_up(struct link *link);			 /* both have greeted, or do now */
 int link_take_greeting(struct link *link, const uint8_t *greeting, size_t len);

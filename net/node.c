@@ -181,6 +181,7 @@ void node_network_changed(struct node *node)
 		struct peer *peer = node->peers[i];
 
 		dialer_network_changed(peer->dialer, node_now_ms(node));
+		member_let_in(node, peer);
 		if (peer->conn)
 			link_probe(peer->conn->link);
 	}

@@ -3,8 +3,9 @@
  *
  * A member is named by its device id, which follows from its key. Between `up` and `down` of a device, messages travel
  * in order over one connection, in both directions; what was sent and not received at `down` is lost. When both sides
- * dial at once, both keep the connection whose initiator has the lower static key (protocols 1.3), so an `up` may soon
- * be followed by `down` with -ECONNABORTED and another `up`.
+ * dial at once, the connection whose initiator has the lower static key is kept (protocols 1.3); the other one waits
+ * for it without being up, and is let in only if it fails. A later connection replaces one that is up when it comes
+ * from another life of the peer, or is a newer dial of the same one.
  *
  * Events come from the loop and from node_set_members (`down`); all functions may be called within them.
  * What strangers can cost is bounded by net/limits.h, and counted instead of logged (node_refusals).

@@ -137,6 +137,7 @@ void dial_failed(struct dial *dial)
 	dial->conn->dial = NULL;
 	dial->conn = NULL;
 	try_next(dial);
+	member_let_in(node, peer);
 	dial_due(peer, node);
 	node_arm(node);
 }
@@ -164,6 +165,15 @@ void dial_cut_all(struct node *node, const struct peer *peer)
 		if (!peer || dial->peer == peer)
 			dial_cut(dial);
 	}
+}
+
+bool dial_has_greeted(const struct node *node, const struct peer *peer)
+{
+	for (const struct dial *dial = node->dials; dial; dial = dial->next) {
+		if (dial->peer == peer && dial->conn && link_has_greeted(dial->conn->link))
+			return true;
+	}
+	return false;
 }
 
 /* What has greeted may be up on the other side already, and is left to the rule that both sides know. */

@@ -117,6 +117,15 @@ static void tell_up(struct node *node, struct uuid device, struct conn *conn, bo
 		node->events->clone(node->arg, &device);
 }
 
+/* Ends or releases what was held for a dial of ours that has come to something, or not. */
+static void for_held(struct node *node, const struct peer *peer, void (*action)(struct link *link))
+{
+	for (struct conn *conn = node->conns; conn; conn = conn->next) {
+		if (conn->link && link_is_held(conn->link) && find_key(node, link_peer_key(conn->link)) == peer)
+			action(conn->link);
+	}
+}
+
 static void take_up(struct node *node, struct peer *peer, struct conn *conn)
 {
 	struct uuid device = peer->device;
@@ -132,10 +141,27 @@ static void take_up(struct node *node, struct peer *peer, struct conn *conn)
 	link_address(conn->link, peer->address);
 	dialer_up(peer->dialer, node_now_ms(node));
 	dial_cut_others(node, peer);
+	for_held(node, peer, link_abort);
 	node_arm(node);
 	if (old)
 		tell_down(node, device, -ECONNABORTED);
 	tell_up(node, device, conn, cloned);
+}
+
+void member_let_in(struct node *node, const struct peer *peer)
+{
+	if (!dial_has_greeted(node, peer))
+		for_held(node, peer, link_release);
+}
+
+/* Both have dialled, and ours will win as soon as the peer answers: then theirs had better not been up at all. */
+static bool on_may_greet(void *arg, struct link *link)
+{
+	struct node *node = arg;
+	const struct peer *peer = find_key(node, link_peer_key(link));
+	bool we_are_lower = memcmp(keyring_public(node->ring), link_peer_key(link), KEY_PUBLIC_LEN) < 0;
+
+	return !(peer && we_are_lower && dial_has_greeted(node, peer));
 }
 
 static void on_up(void *arg, struct link *link)
@@ -224,8 +250,12 @@ static void on_gone(void *arg, struct link *link)
 	conn_free(link_owner(link));
 }
 
-const struct link_events member_events = {
-    .up = on_up, .message = on_message, .writable = on_writable, .ended = on_ended, .gone = on_gone};
+const struct link_events member_events = {.may_greet = on_may_greet,
+					  .up = on_up,
+					  .message = on_message,
+					  .writable = on_writable,
+					  .ended = on_ended,
+					  .gone = on_gone};
 
 /* --- the set --- */
 

@@ -85,9 +85,11 @@ void dial_failed(struct dial *dial);		     /* its conn has ended: on with the ne
 void dial_succeeded(struct dial *dial);		     /* it is up; frees the dial */
 void dial_cut(struct dial *dial);
 void dial_cut_all(struct node *node, const struct peer *peer); /* NULL: of everybody */
+bool dial_has_greeted(const struct node *node, const struct peer *peer);
 void dial_cut_others(struct node *node, const struct peer *peer);
 
 /* node_member.c */
 extern const struct link_events member_events;
 struct peer *member_find(const struct node *node, const struct uuid *device);
+void member_let_in(struct node *node, const struct peer *peer); /* who was held for a dial that has failed */
 void member_free(struct peer *peer);

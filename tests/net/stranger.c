@@ -130,35 +130,59 @@ void stranger_close(struct stranger *s)
 	frame_decoder_free(s->decoder);
 }
 
-void stranger_hello(struct stranger *s, const struct pair_of_keys *keys, unsigned device)
+static void start_noise(struct stranger *s, enum noise_role role, const uint8_t *secret, const uint8_t *remote)
 {
 	uint8_t prologue[LINK_PROLOGUE_LEN];
 	struct noise_opts opts = {.pattern = PATTERN_KK,
-				  .role = NOISE_INITIATOR,
+				  .role = role,
 				  .prologue = prologue,
 				  .prologue_len = sizeof(prologue),
-				  .static_secret = keys->secret,
-				  .remote_static = s->devices->all[device].keys.public_key};
+				  .static_secret = secret,
+				  .remote_static = remote};
 
 	preamble_put(PREAMBLE_LINK, prologue);
 	memcpy(prologue + PREAMBLE_LEN, s->devices->library.bytes, UUID_LEN);
-	preamble_put(PREAMBLE_LINK, s->hello);
 	assert_int_equal(noise_new(&opts, &s->noise), 0);
+}
+
+void stranger_hello(struct stranger *s, const struct pair_of_keys *keys, unsigned device)
+{
+	start_noise(s, NOISE_INITIATOR, keys->secret, s->devices->all[device].keys.public_key);
+	preamble_put(PREAMBLE_LINK, s->hello);
 	assert_int_equal(noise_write(s->noise, NULL, 0, s->hello + PREAMBLE_LEN), 0);
 	stranger_write(s, s->hello, sizeof(s->hello));
 }
 
-void stranger_finish(struct stranger *s)
+static void split(struct stranger *s)
 {
 	struct frame_encoder_opts defaults = {.never_compress = false};
 	struct transport *send, *receive;
+
+	assert_int_equal(noise_split(s->noise, &send, &receive), 0);
+	assert_int_equal(frame_encoder_new(send, &defaults, &s->encoder), 0);
+	assert_int_equal(frame_decoder_new(receive, &s->decoder), 0);
+}
+
+void stranger_finish(struct stranger *s)
+{
 	uint8_t no_payload[1];
 
 	stranger_until_read(s, NOISE_KK_MESSAGE_LEN);
 	assert_int_equal(noise_read(s->noise, s->read.data, NOISE_KK_MESSAGE_LEN, no_payload), 0);
-	assert_int_equal(noise_split(s->noise, &send, &receive), 0);
-	assert_int_equal(frame_encoder_new(send, &defaults, &s->encoder), 0);
-	assert_int_equal(frame_decoder_new(receive, &s->decoder), 0);
+	split(s);
+}
+
+void stranger_answer(struct stranger *s, unsigned as, unsigned device)
+{
+	uint8_t message2[NOISE_KK_MESSAGE_LEN], no_payload[1];
+
+	stranger_until_read(s, sizeof(s->hello));
+	start_noise(s, NOISE_RESPONDER, s->devices->all[as].keys.secret, s->devices->all[device].keys.public_key);
+	assert_int_equal(noise_read(s->noise, s->read.data + PREAMBLE_LEN, NOISE_KK_MESSAGE_LEN, no_payload), 0);
+	assert_int_equal(noise_write(s->noise, NULL, 0, message2), 0);
+	stranger_write(s, message2, sizeof(message2));
+	split(s);
+	stranger_until_read(s, sizeof(s->hello) + 1);
 }
 
 void stranger_send(struct stranger *s, const void *message, size_t len)

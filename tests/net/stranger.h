@@ -30,6 +30,8 @@ void stranger_close(struct stranger *s);
 
 /* Preamble and message 1, with these keys, to `device` in the library of all. */
 void stranger_hello(struct stranger *s, const struct pair_of_keys *keys, unsigned device);
+/* Answers the hello of `device` as device `as`; the greeting behind it is read. */
+void stranger_answer(struct stranger *s, unsigned as, unsigned device);
 void stranger_finish(struct stranger *s);				 /* reads message 2, splits */
 void stranger_send(struct stranger *s, const void *message, size_t len); /* as frames */
 void stranger_greet(struct stranger *s, uint8_t instance, uint8_t serial);

@@ -337,6 +337,84 @@ static void silent_address_is_given_up(void **state)
 	close(listener);
 }
 
+/* Which of two devices has the lower key. */
+static unsigned lower(const struct devices *d)
+{
+	return memcmp(d->all[0].keys.public_key, d->all[1].keys.public_key, KEY_PUBLIC_LEN) < 0 ? 0 : 1;
+}
+
+/* Both dial: a device with the lower key, which has greeted, and a stranger with the higher one, who is held. */
+static int meet(struct devices *d, struct stranger *ours, struct stranger *theirs)
+{
+	char address[NODE_ADDRESS_TEXT];
+	int listener = stranger_listen(address);
+	unsigned low = lower(d), high = 1 - low;
+
+	device_open(d, low, true);
+	assert_int_equal(node_add_address(d->all[low].node, &d->all[high].id, address), 0);
+	stranger_accept(ours, d, listener);
+	stranger_answer(ours, high, low);
+	stranger_connect(theirs, d, low);
+	stranger_hello(theirs, &d->all[high].keys, low);
+	stranger_finish(theirs);
+	stranger_greet(theirs, 1, 1);
+	devices_run(d);
+	stranger_read(theirs);
+	assert_int_equal(theirs->read.len, NOISE_KK_MESSAGE_LEN); /* no greeting */
+	assert_false(theirs->ended);
+	assert_int_equal(d->all[low].ups, 0);
+	return listener;
+}
+
+static void lower_key_wins(void **state)
+{
+	struct devices *d = *state;
+	struct device *low = &d->all[lower(d)];
+	struct stranger ours, theirs;
+	int listener = meet(d, &ours, &theirs);
+
+	stranger_greet(&ours, 1, 0);
+	stranger_until_ended(&theirs);
+	assert_int_equal(theirs.read.len, NOISE_KK_MESSAGE_LEN);
+	assert_int_equal(low->connected, 1);
+	assert_true(low->initiated);
+	stranger_close(&ours);
+	stranger_close(&theirs);
+	close(listener);
+}
+
+static void higher_key_is_let_in_when_the_other_fails(void **state)
+{
+	struct devices *d = *state;
+	struct device *low = &d->all[lower(d)];
+	struct stranger ours, theirs;
+	int listener = meet(d, &ours, &theirs);
+
+	stranger_close(&ours);
+	devices_until(d, is_connected, low);
+	assert_int_equal(low->ups, 1);
+	assert_false(low->initiated);
+	stranger_send(&theirs, "hello", 5);
+	devices_until(d, has_message, low);
+	stranger_close(&theirs);
+	close(listener);
+}
+
+static void held_who_does_not_wait_is_refused(void **state)
+{
+	struct devices *d = *state;
+	struct device *low = &d->all[lower(d)];
+	struct stranger ours, theirs;
+	int listener = meet(d, &ours, &theirs);
+
+	stranger_send(&theirs, "too early", 9);
+	stranger_until_ended(&theirs);
+	assert_int_equal(low->ups, 0);
+	stranger_close(&ours);
+	stranger_close(&theirs);
+	close(listener);
+}
+
 /* An older dial of the same life has lost; but why would a peer that is there dial again? */
 static void a_loser_raises_a_doubt(void **state)
 {
@@ -548,6 +626,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(clones_are_named, setup, teardown),
 	    cmocka_unit_test_setup_teardown(pretender_gets_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(silent_address_is_given_up, setup, teardown),
+	    cmocka_unit_test_setup_teardown(lower_key_wins, setup, teardown),
+	    cmocka_unit_test_setup_teardown(higher_key_is_let_in_when_the_other_fails, setup, teardown),
+	    cmocka_unit_test_setup_teardown(held_who_does_not_wait_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_loser_raises_a_doubt, setup, teardown),
 	    cmocka_unit_test_setup_teardown(newest_dial_of_a_life_wins, setup, teardown),
 	    cmocka_unit_test_setup_teardown(ten_thousand_of_garbage, setup, teardown),
