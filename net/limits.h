@@ -33,6 +33,7 @@
 #define LINK_HANDSHAKE_MS     (5 * 1000)  /* from the accepted or established TCP connection to the peer's greeting */
 #define LINK_HEARD_MS	      (30 * 1000) /* nothing heard for so long: dead */
 #define LINK_PROBE_MS	      (12 * 1000) /* the same, once there is a doubt; longer than LINK_KEEPALIVE_MS */
+#define LINK_LATE_MS	      1000	  /* this loop stood still for so long: no peer is judged by it */
 #define LINK_KEEPALIVE_MS     (10 * 1000) /* nothing sent for so long: an empty message */
 #define LINK_STALL_MS	      (30 * 1000) /* bytes wait, and the peer takes none */
 #define LINK_GOODBYE_MS	      (2 * 1000)  /* from our goodbye to the peer's */

@@ -49,6 +49,7 @@ int link_context_init(struct link_context *ctx, uv_loop_t *loop, const struct ke
 	set(&ctx->limits.handshake_ms, LINK_HANDSHAKE_MS);
 	set(&ctx->limits.heard_ms, LINK_HEARD_MS);
 	set(&ctx->limits.probe_ms, LINK_PROBE_MS);
+	set(&ctx->limits.late_ms, LINK_LATE_MS);
 	set(&ctx->limits.keepalive_ms, LINK_KEEPALIVE_MS);
 	set(&ctx->limits.stall_ms, LINK_STALL_MS);
 	set(&ctx->limits.goodbye_ms, LINK_GOODBYE_MS);
@@ -124,7 +125,9 @@ uint64_t link_taken(const struct link *link)
 
 static uint64_t dead_at(const struct link *link)
 {
-	return earlier(link->heard_ms + link->ctx->limits.heard_ms, link->probe_ms);
+	uint64_t last = link->heard_ms > link->excused_ms ? link->heard_ms : link->excused_ms;
+
+	return earlier(last + link->ctx->limits.heard_ms, link->probe_ms);
 }
 
 static uint64_t stalled_at(const struct link *link)
@@ -153,6 +156,18 @@ void link_arm(struct link *link)
 
 	if (link->state != SHUT)
 		uv_timer_start(&link->timer, on_timer, at > now ? at - now : 0, 0);
+}
+
+/* Timers come before what waits in the sockets: after a standstill of the loop, the peer gets its time again. */
+static void excuse(struct link *link)
+{
+	uint64_t now = link_now_ms(link);
+
+	link->excused_ms = now;
+	link->progress_ms = now;
+	link->probe_ms = UINT64_MAX;
+	if (link->state != CLOSING)
+		link->since_ms = now;
 }
 
 static void tick_up(struct link *link)
@@ -191,7 +206,10 @@ static void go_on(struct link *link)
 static void on_timer(uv_timer_t *timer)
 {
 	struct link *link = timer->data;
+	uint64_t now = link_now_ms(link), at = deadline(link);
 
+	if (at > 0 && now > at + link->ctx->limits.late_ms)
+		excuse(link);
 	if (link->failed)
 		link_end(link, link->failed);
 	else if (link->released)

@@ -56,6 +56,7 @@ struct link_limits { /* 0 stands for the default in net/limits.h */
 	uint32_t handshake_ms;
 	uint32_t heard_ms;
 	uint32_t probe_ms;
+	uint32_t late_ms;
 	uint32_t keepalive_ms;
 	uint32_t stall_ms;
 	uint32_t goodbye_ms;

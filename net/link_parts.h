@@ -32,7 +32,8 @@ struct link {
 	uint64_t serial;
 	uint64_t since_ms; /* of the handshake, later of the goodbye */
 	uint64_t heard_ms;
-	uint64_t probe_ms; /* the deadline of a probe, or UINT64_MAX */
+	uint64_t excused_ms; /* when this loop was late: counts as heard */
+	uint64_t probe_ms;   /* the deadline of a probe, or UINT64_MAX */
 	uint64_t sent_ms;
 	uint64_t progress_ms;	   /* when the peer was seen to take something, or the queue began */
 	uint64_t progress;	   /* how much it had taken then */

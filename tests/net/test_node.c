@@ -371,6 +371,22 @@ static void quiet_connections_stay(void **state)
 	assert_int_equal(d->all[0].messages + d->all[1].messages, 0);
 }
 
+/* The loop is kept busy for longer than heard_ms. */
+static void own_standstill_is_nobodys_fault(void **state)
+{
+	struct devices *d = *state;
+	uint64_t end;
+
+	d->limits = (struct link_limits){.heard_ms = 40, .keepalive_ms = 10, .late_ms = 20};
+	two(d);
+	end = uv_hrtime() + 100 * UINT64_C(1000000);
+	while (uv_hrtime() < end)
+		;
+	devices_run(d);
+	exchange(d, 0, 1, "still here", 10);
+	assert_int_equal(d->all[0].downs + d->all[1].downs, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +404,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(nodes_close_within_an_event, setup, teardown),
 	    cmocka_unit_test_setup_teardown(many_cycles_leave_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(quiet_connections_stay, setup, teardown),
+	    cmocka_unit_test_setup_teardown(own_standstill_is_nobodys_fault, setup, teardown),
 	};
 
 	if (base_init() < 0)
