@@ -88,12 +88,14 @@ int frame_encoder_begin(struct frame_encoder *e, const void *message, size_t len
 	return 0;
 }
 
-/* `out` is left as it was on failure. */
+/* `out` is left as it was on failure. The frame is built and encrypted where it stays, if there is room already. */
 static int put_frame(struct frame_encoder *e, uint8_t flags, const uint8_t *piece, size_t len, struct buf *out)
 {
-	uint8_t frame[FRAME_BYTES_MAX];
-	uint8_t *text = frame + FRAME_LENGTH_BYTES;
+	uint8_t small[FRAME_BYTES_MAX];
 	size_t message_len = 1 + len + NOISE_TAG_LEN;
+	bool has_room = out->capacity - out->len >= FRAME_LENGTH_BYTES + message_len;
+	uint8_t *frame = has_room ? out->data + out->len : small;
+	uint8_t *text = frame + FRAME_LENGTH_BYTES;
 	int r;
 
 	frame[0] = (uint8_t)(message_len >> 8);
@@ -104,7 +106,10 @@ static int put_frame(struct frame_encoder *e, uint8_t flags, const uint8_t *piec
 	r = transport_encrypt(e->send, text, 1 + len, text);
 	if (r < 0)
 		return r;
-	return buf_append(out, frame, FRAME_LENGTH_BYTES + message_len);
+	if (!has_room)
+		return buf_append(out, frame, FRAME_LENGTH_BYTES + message_len);
+	out->len += FRAME_LENGTH_BYTES + message_len;
+	return 0;
 }
 
 static void message_done(struct frame_encoder *e)

@@ -54,3 +54,30 @@
 #define PAIRING_LINGER_MS	(5 * 1000) /* after a wrong code: for a beacon of another device */
 #define PAIRING_SEARCH_MS	(60 * 1000)
 #define PAIRING_ADDRESSES_MAX	8 /* that a user may name */
+/* Connections (protocols 1.3); the times are defaults of struct link_limits */
+#define LINK_HANDSHAKE_MS     (5 * 1000)  /* from the accepted or established TCP connection to the peer's greeting */
+#define LINK_HEARD_MS	      (30 * 1000) /* nothing heard for so long: dead */
+#define LINK_PROBE_MS	      (12 * 1000) /* the same, once there is a doubt; longer than LINK_KEEPALIVE_MS */
+#define LINK_LATE_MS	      1000	  /* this loop stood still for so long: no peer is judged by it */
+#define LINK_KEEPALIVE_MS     (10 * 1000) /* nothing sent for so long: an empty message */
+#define LINK_STALL_MS	      (30 * 1000) /* bytes wait, and the peer takes none */
+#define LINK_GOODBYE_MS	      (2 * 1000)  /* from our goodbye to the peer's */
+#define LINK_QUEUE_BYTES      (8 * 1024 * 1024) /* encrypted, not yet taken by the kernel */
+#define LINK_SPARE_MIN_BYTES  (64 * 1024)	/* buffers that are kept while a queue lasts, up to its limit */
+#define LINK_GREETING_MAX     64
+#define LINK_READ_BYTES	      (256 * 1024) /* one read, shared by all links of a node */
+#define NODE_HALF_OPEN_MAX    64	   /* accepted, and not yet proven to be a member; the oldest makes room */
+#define NODE_HALF_OPEN_SOURCE 8		   /* of one IPv4 address, or one IPv6 network of 64 bits */
+#define NODE_ACCEPT_BATCH     64	   /* taken from the kernel before others get their turn */
+#define NODE_ACCEPT_PAUSE_MS  200	   /* after an error such as EMFILE */
+#define NODE_ADDRESS_TEXT     272	   /* "host:port" with its NUL */
+#define NODE_RESOLVED_MAX     4		   /* addresses that one name is tried at */
+#define NODE_INSTANCES_MAX    4		   /* lives of a peer that are remembered, to find two at once */
+#define DIALER_ADDRESSES_MAX  16	   /* of one peer */
+#define DIALER_FLIGHTS_MAX    4		   /* dials to one peer at the same time */
+#define DIALER_STAGGER_MS     1000	   /* between two addresses of one round */
+#define DIALER_BACKOFF_MIN_MS 1000
+#define DIALER_BACKOFF_MAX_MS (5 * 60 * 1000)
+#define DIALER_HINT_MS	      (10 * 1000) /* between two hints of one address; as many addresses as HINTS_MAX in that time */
+#define DIALER_HINTS_MAX      16
+#define DIALER_STABLE_MS      (30 * 1000) /* a connection that lasted so long ends the back-off */

@@ -2,12 +2,14 @@
  *
  * `phase` goes RUNNING -> FINISHED -> SPLIT, or from any of them to DEAD. `message` counts the messages that are done;
  * its parity says whose turn it is. Keys that are not there yet are zero and flagged so. DEAD and SPLIT hold no
- * secrets any more; SPLIT keeps the hash and the peer's static key. */
+ * secrets any more (but those of the two transports, which live here as well: net/vault.h); SPLIT keeps the hash and
+ * the peer's static key. */
 #include "net/noise.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -15,12 +17,14 @@
 #include "base/random.h"
 #include "net/inject.h"
 #include "net/symmetric.h"
+#include "net/transport_parts.h"
 
 enum { DH_LEN = 32 };
 
 enum phase { PHASE_RUNNING, PHASE_FINISHED, PHASE_SPLIT, PHASE_DEAD };
 
 struct noise {
+	struct vault vault; /* of the handshake, and of both directions after it */
 	const struct pattern *pattern;
 	enum noise_role role;
 	enum phase phase;
@@ -40,7 +44,16 @@ struct noise {
 	uint8_t shared_ss[DH_LEN];
 	uint8_t shared_es[DH_LEN];
 	uint8_t psks[PATTERN_PSKS_MAX][NOISE_PSK_LEN];
+	struct transport first, second; /* once split; initiator to responder, and back */
 };
+
+/* All but the vault, which counts who lives here. */
+static void wipe(struct noise *hs)
+{
+	size_t at = offsetof(struct noise, pattern);
+
+	sodium_memzero((uint8_t *)hs + at, sizeof(*hs) - at);
+}
 
 static bool is_initiator(const struct noise *hs)
 {
@@ -89,7 +102,7 @@ static int begin(struct noise *hs, const struct noise_opts *opts)
 		return -EINVAL;
 	if (opts->prologue_len > NOISE_PROLOGUE_MAX)
 		return -ERR_TOO_LARGE;
-	sodium_memzero(hs, sizeof(*hs));
+	wipe(hs);
 	hs->pattern = pattern;
 	hs->role = opts->role;
 	r = copy_keys(hs, opts);
@@ -108,7 +121,7 @@ static int begin(struct noise *hs, const struct noise_opts *opts)
 
 int noise_new(const struct noise_opts *opts, struct noise **ret_noise)
 {
-	_cleanup_(noise_freep) struct noise *hs = sodium_malloc(sizeof(*hs));
+	_cleanup_(noise_freep) struct noise *hs = vault_new(sizeof(*hs));
 	int r;
 
 	if (!hs)
@@ -122,7 +135,7 @@ int noise_new(const struct noise_opts *opts, struct noise **ret_noise)
 
 static int die(struct noise *hs, int error)
 {
-	sodium_memzero(hs, sizeof(*hs));
+	wipe(hs);
 	hs->phase = PHASE_DEAD;
 	return error;
 }
@@ -312,24 +325,18 @@ static void keep_the_public(struct noise *hs)
 
 int noise_split(struct noise *hs, struct transport **ret_send, struct transport **ret_receive)
 {
-	_cleanup_(transport_freep) struct transport *first = NULL;
-	_cleanup_(transport_freep) struct transport *second = NULL;
 	uint8_t first_key[CIPHER_KEY_LEN], second_key[CIPHER_KEY_LEN];
-	int r;
 
 	assert(hs->phase == PHASE_FINISHED);
 	symmetric_split(&hs->symmetric, first_key, second_key);
-	r = transport_new(first_key, &first);
-	if (r == 0)
-		r = transport_new(second_key, &second);
+	transport_init(&hs->first, &hs->vault, first_key);
+	transport_init(&hs->second, &hs->vault, second_key);
 	sodium_memzero(first_key, sizeof(first_key));
 	sodium_memzero(second_key, sizeof(second_key));
-	if (r < 0)
-		return r;
 	keep_the_public(hs);
 	hs->phase = PHASE_SPLIT;
-	*ret_send = is_initiator(hs) ? TAKE_PTR(first) : TAKE_PTR(second);
-	*ret_receive = is_initiator(hs) ? TAKE_PTR(second) : TAKE_PTR(first);
+	*ret_send = is_initiator(hs) ? &hs->first : &hs->second;
+	*ret_receive = is_initiator(hs) ? &hs->second : &hs->first;
 	return 0;
 }
 
@@ -388,7 +395,7 @@ int noise_kk_trial(const struct keyring *ring, const void *prologue, size_t prol
 		return -ERR_MALFORMED;
 	if (crypto_scalarmult_curve25519(shared_es, keyring_secret(ring), message) != 0)
 		return -ERR_MALFORMED;
-	hs = sodium_malloc(sizeof(*hs));
+	hs = vault_new(sizeof(*hs));
 	if (!hs)
 		r = -ENOMEM;
 	for (size_t i = 0; r == -ERR_WRONG_KEY && i < keyring_count(ring); i++) {
@@ -413,7 +420,7 @@ void inject_ephemeral(struct noise *hs, const uint8_t secret[KEY_SECRET_LEN])
 
 void noise_free(struct noise *hs)
 {
-	sodium_free(hs); /* wipes; NULL is fine */
+	vault_unref(hs ? &hs->vault : NULL); /* what lives on in there is wiped by itself */
 }
 
 void noise_freep(struct noise **hs)

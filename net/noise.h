@@ -1,7 +1,8 @@
 /* Noise handshakes (revision 34): 25519, ChaChaPoly, SHA256; the patterns of net/pattern.h.
  *
  * A step machine: messages in, messages out, no I/O, no clock. Both sides call noise_write and noise_read in turn
- * until noise_is_finished, then noise_split. The whole state lies in one piece of sodium memory, wiped by noise_free.
+ * until noise_is_finished, then noise_split. The whole state lies in one piece of sodium memory, with both directions
+ * that come of it; it is wiped by noise_free, and freed with the last of the three (net/vault.h).
  * Any failure of noise_write or noise_read ends the handshake: its secrets are wiped, further calls give -ESHUTDOWN.
  *
  * Message 1 of KK and IK can be replayed by anyone who heard it (section 7.7): act on nothing before the initiator's
@@ -60,8 +61,8 @@ int noise_write(struct noise *hs, const void *payload, size_t payload_len, uint8
  * another prologue, key or psk), -ESHUTDOWN. */
 int noise_read(struct noise *hs, const void *message, size_t len, uint8_t *ret_payload);
 
-/* Both directions of the connection, owned by the caller; wipes what only the handshake needed. Call it once, when
- * finished. Errors: -ENOMEM. */
+/* Both directions of the connection, owned by the caller, who may free the handshake before or after them; wipes what
+ * only the handshake needed. Call it once, when finished. Returns 0. */
 int noise_split(struct noise *hs, struct transport **ret_send, struct transport **ret_receive);
 
 /* The hash of the whole handshake, the same on both sides and for no other handshake: for channel binding (section

@@ -6,10 +6,14 @@
 #include "base/err.h"
 #include "net/inject.h"
 #include "net/limits.h"
+#include "net/transport_parts.h"
 
-struct transport {
-	struct cipher cipher; /* without a key: dead */
-};
+void transport_init(struct transport *t, struct vault *vault, const uint8_t key[CIPHER_KEY_LEN])
+{
+	vault_ref(vault);
+	t->vault = vault;
+	cipher_set_key(&t->cipher, key);
+}
 
 int transport_new(const uint8_t key[CIPHER_KEY_LEN], struct transport **ret_transport)
 {
@@ -17,6 +21,7 @@ int transport_new(const uint8_t key[CIPHER_KEY_LEN], struct transport **ret_tran
 
 	if (!t)
 		return -ENOMEM;
+	t->vault = NULL;
 	cipher_set_key(&t->cipher, key);
 	*ret_transport = t;
 	return 0;
@@ -31,7 +36,7 @@ static void rekey_when_due(struct transport *t)
 
 static int die(struct transport *t, int error)
 {
-	sodium_memzero(t, sizeof(*t));
+	sodium_memzero(&t->cipher, sizeof(t->cipher));
 	return error;
 }
 
@@ -72,7 +77,12 @@ void inject_nonce(struct transport *t, uint64_t nonce)
 
 void transport_free(struct transport *t)
 {
-	sodium_free(t); /* wipes; NULL is fine */
+	if (!t || !t->vault) {
+		sodium_free(t); /* wipes; NULL is fine */
+		return;
+	}
+	sodium_memzero(&t->cipher, sizeof(t->cipher));
+	vault_unref(t->vault);
 }
 
 void transport_freep(struct transport **t)
