@@ -5,6 +5,7 @@
  * Threads: one at a time. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,12 +20,14 @@ struct ack {
 	struct stream_id stream;
 	uint64_t position; /* log: sequence; state: a whole position */
 	uint64_t hlc;	   /* log: of that record; tells two histories of one origin apart */
+	uint64_t revision; /* private: acks.revision when it became known */
 };
 
 struct acks {
 	struct ack *items; /* owned; sorted by member, stream */
 	size_t count;
 	size_t capacity;
+	uint64_t revision; /* grows with each news, so that what is new to a peer can be told */
 };
 
 #define ACKS_INIT ((struct acks){ 0 })
@@ -41,6 +44,9 @@ uint64_t acks_position(const struct acks *a, const struct uuid *member, const st
 
 /* The greatest position that anybody but `self` has acknowledged. */
 uint64_t acks_greatest(const struct acks *a, const struct stream_id *stream, const struct uuid *self);
+
+/* Forgets everything about members that `is_member` denies. */
+void acks_keep(struct acks *a, bool (*is_member)(const void *arg, const struct uuid *member), const void *arg);
 
 /* msgpack. decode: ret_a is replaced on success. Errors: -ERR_MALFORMED, -ERR_TOO_LARGE, -ENOMEM. */
 void acks_encode(const struct acks *a, struct buf *b);

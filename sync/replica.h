@@ -85,7 +85,11 @@
  * cut: log: records up to `upto` go, floor and the hash at floor are kept. State: tombstones with version <= upto go, floor =
  * upto (called only for whole streams; kinds whose model says so). Returns 1 when there is more to do.
  *
- * new_epoch: this device begins a new life: a new origin with a random epoch and started = max(HLC of now, old started + 1).
+ * relist: a state stream of another device that turned out wrong begins again as stream_none(); its rows stay until the new
+ * list is whole.
+ *
+ * new_epoch: this device begins a new life: a new origin with a random epoch and started = max(HLC of now, old started + 1,
+ * started_after + 1).
  * Its log is empty, its state streams take over position, floor, digest and rows as they are; the old epoch's state streams go.
  * With `rewrite`, records of the old epoch after rewrite_after that only this device has are written again under the new
  * one, in order, with present stamps (a register that still carries the old record's stamp takes the new one, though it is
@@ -93,13 +97,16 @@
 struct applied {
 	struct stream stream;	/* after the call */
 	uint64_t held_hlc;	/* 0, or the stamp of the first record that is held */
-	bool members_changed;	/* the call changed who is a member */
-	bool origin_is_new;
+	uint64_t shared_digest; /* after the call */
+	uint64_t clock;		/* after the call: the greatest stamp given or seen */
+	bool members_changed;	/* the call changed the device rows */
 };
 
 struct epoch_request {
 	bool rewrite;
 	uint64_t rewrite_after;
+	uint64_t started_after; /* the new epoch starts after this; no stamp: the clock takes no note of it */
+	uint64_t clock_after;	/* the clock takes note of this greatest stamp of ours that a peer holds */
 };
 
 struct replica_ops {
@@ -109,7 +116,7 @@ struct replica_ops {
 	int (*snapshot_read)(void *replica, const struct buf *cursor, uint32_t max_bytes, struct buf *ret_rows,
 			     struct buf *ret_cursor);
 	int (*snapshot_merge)(void *replica, const void *rows, size_t rows_len, const struct vector *covers, uint64_t now_ms);
-	int (*shared_digest)(void *replica, uint64_t *ret_digest); /* sum over all shared rows (sync/digest.h) */
 	int (*cut)(void *replica, const struct stream_id *stream, uint64_t upto);
+	int (*relist)(void *replica, const struct stream_id *stream);
 	int (*new_epoch)(void *replica, const struct epoch_request *request, uint64_t now_ms);
 };

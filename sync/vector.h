@@ -13,6 +13,8 @@ struct vector {
 	struct stream *items; /* owned */
 	size_t count;
 	size_t capacity;
+	uint64_t shared_digest; /* of all shared rows, read together with the positions (sync/digest.h) */
+	uint64_t clock;		/* greatest stamp that this device gave or saw; private, not sent */
 };
 
 #define VECTOR_INIT ((struct vector){ 0 })
