@@ -34,7 +34,7 @@ struct range_request {
 	uint64_t since;
 	uint64_t base;		/* state: stream.base of the asker */
 	bool listing;		/* state: stream.listing of the asker */
-	uint8_t hash[HASH_LEN]; /* log: the asker's running hash at `since` */
+	uint8_t hash[HASH_LEN]; /* log: the asker's running hash at `since`; zeros: not to be compared */
 	uint32_t max_rows;	/* 1 to RANGE_ROWS_MAX */
 	uint32_t max_bytes;	/* 1 to RANGE_BYTES_MAX: a range holds at least one record or row, whatever its size */
 };
