@@ -182,12 +182,20 @@ static int ask(struct core *core, struct peer *peer, const struct stream *own)
 	return 0;
 }
 
-static int plan_stream(struct core *core, const struct stream *its)
+static bool is_forked(const struct stream *its, const struct stream *own)
+{
+	return its->id.kind == STREAM_LOG && its->position == own->position && its->position > 0 && hash_is_known(its) &&
+	       memcmp(its->hash, own->hash, HASH_LEN) != 0;
+}
+
+static int plan_stream(struct core *core, struct peer *peer, const struct stream *its)
 {
 	struct stream own = own_of(core, its);
 	struct note *note;
 	struct peer *from, *cut;
 
+	if (is_forked(its, &own) && !pull_of(core, &its->id))
+		return pull_forked(core, peer, &own.id);
 	if (pull_of(core, &its->id) || !is_ahead(its, &own) || !is_wanted(core, its))
 		return 0;
 	note = core_note(core, &its->id);
@@ -218,7 +226,8 @@ static void drop_late(struct core *core)
 			forget_claim(peer_find(core, &pull->peer), &pull->id);
 			end_pull(core, pull);
 		} else {
-			core_due(core, pull->deadline_ms);
+			if (pull->token == 0)
+				core_due(core, pull->deadline_ms);
 			i++;
 		}
 	}
@@ -235,7 +244,7 @@ int pull_plan(struct core *core)
 		struct peer *peer = core->peers[i];
 
 		for (size_t k = 0; peer_usable(core, peer) && k < peer->vector.count; k++) {
-			int r = core->pull_count < CORE_PULLS_MAX ? plan_stream(core, &peer->vector.items[k]) : 0;
+			int r = core->pull_count < CORE_PULLS_MAX ? plan_stream(core, peer, &peer->vector.items[k]) : 0;
 
 			if (r < 0)
 				return r;
