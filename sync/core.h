@@ -87,6 +87,10 @@ int core_enable_peer(struct core *core, struct core_now now, const struct uuid *
 /* Selective sync: whether state kind `kind` of `owner` is taken. Default: everything. */
 int core_take(struct core *core, struct core_now now, const struct uuid *owner, uint8_t kind, bool taken);
 
+/* The clock agrees with that of a device that is being paired: if the stamps ran ahead of it, they are repaired now, so that
+ * the new member can take what it is told. Before its member row is written. */
+int core_clock_confirmed(struct core *core, struct core_now now);
+
 /* --- effects --- */
 
 enum effect_kind {
@@ -98,7 +102,8 @@ enum effect_kind {
 				* core_snapshot_merged */
 	EFFECT_CUT,	       /* stream, upto: replica cut; answer core_cut_done */
 	EFFECT_RELIST,	       /* stream: answer core_reloaded */
-	EFFECT_NEW_EPOCH,      /* epoch: replica new_epoch, if the driver agrees; answer core_epoch_done */
+	EFFECT_NEW_EPOCH,      /* epoch (its keep, if any, is `covers`): replica new_epoch, if the driver agrees; answer
+				* core_epoch_done */
 	EFFECT_MEMBERS,	       /* bytes: registers of devices that a peer told; merge them, then core_members. No answer */
 	EFFECT_ACKS_CHANGED,   /* core_acks: keep them some time soon */
 	EFFECT_CLOSE,	       /* end the connection to peer; core_peer_down need not follow */
@@ -140,7 +145,7 @@ struct effect {
 	uint64_t upto;
 	struct vector covers; /* owned */
 	bool last;
-	struct epoch_request epoch;
+	struct epoch_request epoch; /* `keep` is not set: use effect_keep */
 	enum core_event event;
 	enum core_state state;
 	char text[128];
@@ -149,6 +154,9 @@ struct effect {
 /* The next effect, the caller's to release. 0, 1 when there is none. */
 int core_next(struct core *core, struct effect *ret_effect);
 void effect_release(struct effect *e);
+
+/* For EFFECT_NEW_EPOCH: what to give as epoch.keep; borrowed from the effect. */
+const struct vector *effect_keep(const struct effect *e);
 
 uint64_t core_wake_ms(const struct core *core); /* mono_ms at which core_tick is due */
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "sync/hlc.h"
 #include "sync/model.h"
@@ -172,7 +173,8 @@ int core_reloaded(struct core *core, struct core_now now, uint32_t token, int re
 
 /* --- epochs --- */
 
-static int begin_epoch(struct core *core, struct peer *peer, const struct epoch_request *request)
+/* `keep` is handed over; NULL: nothing is written again. */
+static int begin_epoch(struct core *core, struct peer *peer, const struct epoch_request *request, struct vector *keep)
 {
 	struct effect *e;
 	struct task *task;
@@ -187,6 +189,11 @@ static int begin_epoch(struct core *core, struct peer *peer, const struct epoch_
 	if (r < 0) {
 		core->effect_count--;
 		return r;
+	}
+	if (keep) {
+		e->last = true;
+		e->covers = *keep;
+		*keep = VECTOR_INIT;
 	}
 	e->token = task->token;
 	core->epoch_pending = true;
@@ -215,7 +222,7 @@ int house_rewound(struct core *core, struct peer *peer, uint64_t started_after)
 		return 0;
 	request.clock_after = greatest_stamp_of_ours(core, peer);
 	r = core_tell(core, CORE_EVENT_REWOUND, &peer->device, NULL, "");
-	return r < 0 ? r : begin_epoch(core, peer, &request);
+	return r < 0 ? r : begin_epoch(core, peer, &request, NULL);
 }
 
 static bool is_zero(const uint8_t hash[HASH_LEN])
@@ -278,31 +285,58 @@ int core_epoch_done(struct core *core, struct core_now now, uint32_t token, int 
 	return core_reload(core, now, own, epoch);
 }
 
+/* How far somebody else has each log of this device. */
+static int collect_kept(const struct core *core, struct vector *ret_keep)
+{
+	for (size_t i = 0; i < core->own.count; i++) {
+		struct stream s = core->own.items[i];
+		int r;
+
+		if (s.id.kind != STREAM_LOG || uuid_cmp(&s.id.origin.device, &core->opts.self) != 0)
+			continue;
+		s.position = acks_greatest(&core->acks, &s.id, &core->opts.self);
+		for (size_t k = 0; k < core->peer_count; k++) {
+			const struct stream *its = vector_find(&core->peers[k]->vector, &s.id);
+
+			if (its && its->position > s.position)
+				s.position = its->position;
+		}
+		r = vector_set(ret_keep, &s);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* This device's stamps ran ahead, and its clock is right now, as a peer's agrees: what nobody has yet is written again. */
 int house_repair_clock(struct core *core)
 {
-	struct stream_id log = {.origin = {.device = core->opts.self, .epoch = core->epoch}, .kind = STREAM_LOG};
-	struct epoch_request request = {.rewrite = true};
+	_cleanup_(vector_release) struct vector keep = VECTOR_INIT;
+	struct epoch_request request = {.started_after = 0};
+	const struct peer *agrees = NULL;
 	int r;
 
 	if (core->epoch_pending || hlc_ms(core->own.clock) <= core->now.wall_ms + HLC_AHEAD_MAX_MS)
 		return 0;
 	if (core->repair_ms != 0 && core->now.mono_ms < core->repair_ms + REPAIR_EVERY_MS)
 		return 0;
-	for (size_t i = 0; i < core->peer_count; i++) {
-		const struct stream *its;
+	for (size_t i = 0; i < core->peer_count && !agrees; i++)
+		agrees = peer_usable(core, core->peers[i]) ? core->peers[i] : NULL;
+	if (!agrees && !core->clock_confirmed)
+		return 0;
+	core->clock_confirmed = false;
+	core->repair_ms = core->now.mono_ms;
+	r = collect_kept(core, &keep);
+	if (r == 0)
+		r = core_tell(core, CORE_EVENT_CLOCK_REPAIR, agrees ? &agrees->device : NULL, NULL, "");
+	return r < 0 ? r : begin_epoch(core, NULL, &request, &keep);
+}
 
-		if (!peer_usable(core, core->peers[i]))
-			continue;
-		core->repair_ms = core->now.mono_ms;
-		request.rewrite_after = acks_greatest(&core->acks, &log, &core->opts.self);
-		its = vector_find(&core->peers[i]->vector, &log);
-		if (its && its->position > request.rewrite_after)
-			request.rewrite_after = its->position;
-		r = core_tell(core, CORE_EVENT_CLOCK_REPAIR, &core->peers[i]->device, NULL, "");
-		return r < 0 ? r : begin_epoch(core, NULL, &request);
-	}
-	return 0;
+int core_clock_confirmed(struct core *core, struct core_now now)
+{
+	core->now = now;
+	core->clock_confirmed = true;
+	return core_step(core);
 }
 
 /* --- the state --- */

@@ -91,9 +91,10 @@
  * new_epoch: this device begins a new life: a new origin with a random epoch and started = max(HLC of now, old started + 1,
  * started_after + 1).
  * Its log is empty, its state streams take over position, floor, digest and rows as they are; the old epoch's state streams go.
- * With `rewrite`, records of the old epoch after rewrite_after that only this device has are written again under the new
- * one, in order, with present stamps (a register that still carries the old record's stamp takes the new one, though it is
- * lower); the old log ends at rewrite_after, and the clock falls back to now. */
+ * With `keep` (its stamps ran ahead of its clock): records of this device's logs after the position in `keep`, which only
+ * this device has, are written again under the new epoch, oldest first, with present stamps; a register that still carries
+ * the old record's stamp takes the new one, though it is lower. Those logs then end at that position, and the clock falls
+ * back to now. The clock must not take note of `started`. */
 struct applied {
 	struct stream stream;	/* after the call */
 	uint64_t held_hlc;	/* 0, or the stamp of the first record that is held */
@@ -103,8 +104,8 @@ struct applied {
 };
 
 struct epoch_request {
-	bool rewrite;
-	uint64_t rewrite_after;
+	const struct vector *keep; /* NULL: nothing is written again; else this device's logs, with the positions that somebody
+				    * else has */
 	uint64_t started_after; /* the new epoch starts after this; no stamp: the clock takes no note of it */
 	uint64_t clock_after;	/* the clock takes note of this greatest stamp of ours that a peer holds */
 };

@@ -472,6 +472,25 @@ static uint64_t next_epoch(uint64_t epoch)
 	return (x ^ x >> 29) & INT64_MAX;
 }
 
+static void rewrite_all(struct memory *m, const struct vector *keep, uint64_t now_ms)
+{
+	for (uint64_t started = 0;;) {
+		const struct stream *next = NULL;
+
+		/* The oldest epoch first. */
+		for (size_t i = 0; i < keep->count; i++) {
+			const struct stream *s = &keep->items[i];
+
+			if (s->started > started && (!next || s->started < next->started) && vector_find(&m->streams, &s->id))
+				next = s;
+		}
+		if (!next)
+			return;
+		rewrite(m, &next->id, next->position, now_ms);
+		started = next->started;
+	}
+}
+
 static int memory_new_epoch(void *replica, const struct epoch_request *request, uint64_t now_ms)
 {
 	struct memory *m = replica;
@@ -479,7 +498,7 @@ static int memory_new_epoch(void *replica, const struct epoch_request *request, 
 	uint64_t before = vector_find(&m->streams, &old)->started;
 	uint64_t started = now_ms << 16;
 
-	if (request->rewrite)
+	if (request->keep)
 		m->clock.last = now_ms << 16;
 	else
 		hlc_observe(&m->clock, request->clock_after, now_ms);
@@ -487,8 +506,8 @@ static int memory_new_epoch(void *replica, const struct epoch_request *request, 
 	started = started > request->started_after ? started : request->started_after + 1;
 	m->epoch = next_epoch(m->epoch ^ started);
 	begin_streams(m, &old.origin, started);
-	if (request->rewrite)
-		rewrite(m, &old, request->rewrite_after, now_ms);
+	if (request->keep)
+		rewrite_all(m, request->keep, now_ms);
 	return 0;
 }
 

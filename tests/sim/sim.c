@@ -67,6 +67,9 @@ static void join_or_remove(struct world *w)
 
 		if (w->devices[i].exists || w->devices[by].removed)
 			continue;
+		/* Pairing refuses clocks that differ, and repairs stamps that are ahead first. */
+		if (w->devices[by].clock_ms != 0 || w->devices[by].replica->clock.last > (WORLD_START_MS + w->now_ms) << 16)
+			continue;
 		operation_join(w, i, by);
 		if (w->verbose)
 			printf("%8llu  %u joins by %u\n", (unsigned long long)w->now_ms, i, by);
@@ -119,6 +122,7 @@ static void live(struct world *w)
 
 struct best { /* the greatest stamp of each register before it heals: nothing of it may be lost */
 	struct memory *all;
+	uint64_t at_hlc; /* the true time of this */
 };
 
 static void collect_best(struct world *w, struct best *best)
@@ -126,6 +130,7 @@ static void collect_best(struct world *w, struct best *best)
 	struct uuid nobody = {.bytes = {0xff}};
 
 	best->all = memory_new(&nobody, 1, 1);
+	best->at_hlc = (WORLD_START_MS + w->now_ms) << 16;
 	for (unsigned i = 0; i < w->count; i++) {
 		struct device *d = &w->devices[i];
 
@@ -141,20 +146,27 @@ static void collect_best(struct world *w, struct best *best)
 	}
 }
 
-/* A register that was ahead of all clocks may be written again with a lower stamp. */
-static bool kept_best(const struct world *w, const struct best *best, const struct memory *m)
+static bool lost(const struct mem_record *rec, unsigned f, const struct mem_record *has)
 {
-	uint64_t ahead = (WORLD_START_MS + w->now_ms) << 16;
+	printf("%s %02x%02x %02x%02x %s: stamp %llx.%02x, has %llx.%02x\n", rec->model->name, rec->key[0].bytes[0],
+	       rec->key[0].bytes[1], rec->key[1].bytes[0], rec->key[1].bytes[1], rec->model->fields[f].name,
+	       (unsigned long long)rec->fields[f].stamp.hlc, rec->fields[f].stamp.device.bytes[0],
+	       has ? (unsigned long long)has->fields[f].stamp.hlc : 0, has ? has->fields[f].stamp.device.bytes[0] : 0);
+	return false;
+}
 
+/* A register that was ahead of all clocks may be written again with a lower stamp. */
+static bool kept_best(const struct best *best, const struct memory *m, bool tells)
+{
 	for (size_t k = 0; k < best->all->record_count; k++) {
 		const struct mem_record *rec = &best->all->records[k];
 		const struct mem_record *has = memory_record(m, (uint8_t)rec->model->kind, &rec->key[0], &rec->key[1]);
 
 		for (unsigned f = 0; f < rec->model->field_count; f++) {
-			if (rec->fields[f].stamp.hlc == 0 || rec->fields[f].stamp.hlc > ahead)
+			if (rec->fields[f].stamp.hlc == 0 || rec->fields[f].stamp.hlc > best->at_hlc + ((uint64_t)1 << 16))
 				continue;
 			if (!has || stamp_cmp(&has->fields[f].stamp, &rec->fields[f].stamp) < 0)
-				return false;
+				return tells && lost(rec, f, has);
 		}
 	}
 	return true;
@@ -178,7 +190,7 @@ static const char *find_unpruned(const struct world *w)
 	return NULL;
 }
 
-static const char *find_fault(struct world *w, const struct best *best)
+static const char *find_fault(struct world *w, const struct best *best, bool tells)
 {
 	_cleanup_(buf_release) struct buf first = BUF_INIT;
 	const struct device *d0 = &w->devices[0];
@@ -199,7 +211,7 @@ static const char *find_fault(struct world *w, const struct best *best)
 			return "the core knows another digest";
 		if (core_state(d->core) != CORE_READY)
 			return "not ready";
-		if (!kept_best(w, best, d->replica))
+		if (!kept_best(best, d->replica, tells))
 			return "a change was lost";
 	}
 	return find_unpruned(w);
@@ -259,8 +271,10 @@ static bool run_seed(uint64_t seed, bool verbose, unsigned events[32])
 	until = w.now_ms + HEAL_MAX_MS;
 	while (fault && w.now_ms < until) {
 		world_run(&w, w.now_ms + HEAL_STEP_MS);
-		fault = find_fault(&w, &best);
+		fault = find_fault(&w, &best, false);
 	}
+	if (fault)
+		find_fault(&w, &best, true);
 	for (unsigned i = 0; i < w.count; i++) {
 		if (w.devices[i].exists)
 			memory_check_digests(w.devices[i].replica);

@@ -119,11 +119,14 @@ static int due_packet(const struct world *w, const struct link *link)
 	return -1;
 }
 
-static bool lists(const struct world *w, unsigned i, unsigned other)
+/* 1: a member, -1: removed, 0: not heard of. */
+static int standing(const struct world *w, unsigned i, unsigned other)
 {
 	const struct mem_record *rec = memory_record(w->devices[i].replica, MODEL_DEVICE, &w->devices[other].id, NULL);
 
-	return rec && rec->fields[DEVICE_MEMBER].value.number;
+	if (!rec || rec->fields[DEVICE_MEMBER].stamp.hlc == 0)
+		return 0;
+	return rec->fields[DEVICE_MEMBER].value.number ? 1 : -1;
 }
 
 static bool may_connect(const struct world *w, unsigned a, unsigned b)
@@ -134,7 +137,8 @@ static bool may_connect(const struct world *w, unsigned a, unsigned b)
 		return false;
 	if (w->line && !w->healing && a + 1 != b && b + 1 != a)
 		return false;
-	return lists(w, a, b) && lists(w, b, a);
+	/* One that was restored to before the other joined is reminded of it by the other's Hello. */
+	return standing(w, a, b) + standing(w, b, a) > 0;
 }
 
 static void connect_devices(struct world *w)
@@ -295,7 +299,10 @@ static void do_other(struct world *w, unsigned i, struct effect *e)
 		core_reloaded(d->core, now, e->token, r, &own);
 		break;
 	case EFFECT_NEW_EPOCH:
+		e->epoch.keep = effect_keep(e);
 		r = memory_ops.new_epoch(d->replica, &e->epoch, now.wall_ms);
+		d->anchor_epoch = d->replica->epoch;
+		d->anchor_position = 0;
 		w->lapses++;
 		memory_ops.vector(d->replica, &own);
 		core_epoch_done(d->core, now, e->token, r, &own, d->replica->epoch);
@@ -416,7 +423,7 @@ void world_start(struct world *w, unsigned i)
 	/* The anchor knows of a later life. */
 	if (d->anchor_epoch != 0 && (d->anchor_epoch != d->replica->epoch ||
 				     d->anchor_position > vector_find(&d->replica->streams, &log)->position)) {
-		struct epoch_request request = {.rewrite = false};
+		struct epoch_request request = {.keep = NULL};
 
 		memory_ops.new_epoch(d->replica, &request, world_wall(w, i));
 		w->lapses++;
