@@ -36,7 +36,7 @@ struct peer {
 	uint64_t acks_revision;
 	bool wants_snapshot; /* of its shared rows */
 	bool resync;	     /* because the rows differ, not because the log is cut */
-	uint64_t snapshot_ms;
+	uint64_t snapshot_ms, snapshot_after_ms;
 	unsigned digest_misses;
 	uint64_t missed_mine, missed_its;
 };

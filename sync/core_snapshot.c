@@ -65,6 +65,10 @@ int snapshot_plan(struct core *core)
 
 		if (!peer->wants_snapshot || !peer_usable(core, peer))
 			continue;
+		if (core->now.mono_ms < peer->snapshot_after_ms) {
+			core_due(core, peer->snapshot_after_ms);
+			continue;
+		}
 		if (!is_needed(core, peer)) {
 			peer->wants_snapshot = false;
 			continue;
@@ -170,8 +174,10 @@ int core_snapshot_merged(struct core *core, struct core_now now, uint32_t token,
 	}
 	end_snapshot(core);
 	if (peer)
-		peer->wants_snapshot = false; /* the reason is found again */
-	if ((result == -ERR_MALFORMED || result == -ERR_TOO_LARGE) && peer)
+		peer->snapshot_after_ms = core->now.mono_ms + RESYNC_EVERY_MS;
+	if (result == -ERR_AHEAD)
+		r = core_tell(core, CORE_EVENT_HELD, &task.peer, NULL, "in a snapshot");
+	else if ((result == -ERR_MALFORMED || result == -ERR_TOO_LARGE) && peer)
 		r = peer_ban(core, peer, "a snapshot that breaks the rules");
 	else
 		r = core_replica_failed(core, result);

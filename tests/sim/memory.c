@@ -491,6 +491,45 @@ static void rewrite_all(struct memory *m, const struct vector *keep, uint64_t no
 	}
 }
 
+static bool cut_too_far(const struct memory *m, const struct vector *keep)
+{
+	for (size_t i = 0; i < keep->count; i++) {
+		const struct stream *s = vector_find(&m->streams, &keep->items[i].id);
+
+		if (s && s->floor > keep->items[i].position)
+			return true;
+	}
+	return false;
+}
+
+static void write_again(struct memory *m, const struct mem_record *rec, unsigned f, uint64_t now_ms)
+{
+	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
+	const struct value *value = &rec->fields[f].value;
+	enum field_type type = rec->model->fields[f].type;
+	struct change *change;
+
+	MUST(change_set_add(&set, rec->model->kind, &rec->key[0], rec->model->key_parts > 1 ? &rec->key[1] : NULL, &change) == 0);
+	if (type == FIELD_BOOL || type == FIELD_UINT)
+		change_put_number(change, f, value->number);
+	else
+		change_put_bytes(&set, change, f, value->bytes, value->len);
+	commit_again(m, &set, now_ms, rec->fields[f].stamp.hlc);
+}
+
+/* Records that were cut while this device was alone are not there to be written again; their registers are. */
+static void write_ahead_again(struct memory *m, uint64_t now_ms)
+{
+	for (size_t i = 0; i < m->record_count; i++) {
+		for (unsigned f = 0; f < MODEL_FIELDS_MAX; f++) {
+			const struct stamp *stamp = &m->records[i].fields[f].stamp;
+
+			if (hlc_ms(stamp->hlc) > now_ms + HLC_AHEAD_MAX_MS && uuid_cmp(&stamp->device, &m->self) == 0)
+				write_again(m, &m->records[i], f, now_ms);
+		}
+	}
+}
+
 static int memory_new_epoch(void *replica, const struct epoch_request *request, uint64_t now_ms)
 {
 	struct memory *m = replica;
@@ -506,8 +545,13 @@ static int memory_new_epoch(void *replica, const struct epoch_request *request, 
 	started = started > request->started_after ? started : request->started_after + 1;
 	m->epoch = next_epoch(m->epoch ^ started);
 	begin_streams(m, &old.origin, started);
-	if (request->keep)
+	if (request->keep) {
+		bool too_far = cut_too_far(m, request->keep);
+
 		rewrite_all(m, request->keep, now_ms);
+		if (too_far)
+			write_ahead_again(m, now_ms);
+	}
 	return 0;
 }
 
