@@ -224,16 +224,16 @@ static int compare_shared(struct core *core, struct peer *peer)
 
 /* Entries of a deleted location do not count, so the streams of a device are compared together: all of them at equal
  * positions, or none. */
-static bool states_are_level(const struct core *core, const struct peer *peer, const struct origin *origin)
+static bool is_level(const struct vector *a, const struct vector *b, const struct origin *origin)
 {
-	for (size_t i = 0; i < core->own.count; i++) {
-		const struct stream *mine = &core->own.items[i];
-		const struct stream *its;
+	for (size_t i = 0; i < a->count; i++) {
+		const struct stream *x = &a->items[i];
+		const struct stream *y;
 
-		if (mine->id.kind == STREAM_LOG || origin_cmp(&mine->id.origin, origin) != 0)
+		if (x->id.kind == STREAM_LOG || origin_cmp(&x->id.origin, origin) != 0)
 			continue;
-		its = vector_find(&peer->vector, &mine->id);
-		if (its && (!stream_is_whole(mine) || !stream_is_whole(its) || mine->position != its->position))
+		y = vector_find(b, &x->id);
+		if (!y || !stream_is_whole(x) || !stream_is_whole(y) || x->position != y->position)
 			return false;
 	}
 	return true;
@@ -269,7 +269,8 @@ static int compare_state(struct core *core, struct peer *peer, const struct stre
 	note = core_note(core, &mine->id);
 	if (!note)
 		return -ENOMEM;
-	if (mine->digest == its->digest || !states_are_level(core, peer, &mine->id.origin)) {
+	if (mine->digest == its->digest || !is_level(&core->own, &peer->vector, &mine->id.origin) ||
+	    !is_level(&peer->vector, &core->own, &mine->id.origin)) {
 		note->digest_misses = 0;
 		return 0;
 	}

@@ -87,7 +87,7 @@ uint64_t digest_register(const struct model *model, const struct uuid key[MODEL_
 	struct scratch s = {.len = 0};
 	uint8_t bytes[STAMP_LEN];
 
-	if (stamp->hlc == 0)
+	if (stamp->hlc == 0 || model->kind == MODEL_DEVICE)
 		return 0;
 	add_number(&s, model->kind);
 	add_bytes(&s, key, model->key_parts * UUID_LEN);

@@ -14,6 +14,7 @@
 uint64_t digest_row(const struct row *row);
 
 /* Of one register of a shared row that was ever written (hlc not 0). The shared digest is the sum over all of them, of
- * tombstones too. `value` as in the change that wrote it. */
+ * tombstones too. `value` as in the change that wrote it. Device rows count 0: they run ahead of the log, as every Hello
+ * brings all of them, and that reconciles them too. */
 uint64_t digest_register(const struct model *model, const struct uuid key[MODEL_KEY_MAX], unsigned field,
 			 const struct value *value, const struct stamp *stamp);

@@ -98,6 +98,7 @@
  * logs then end at that position (or where they are cut), and the clock falls back to now. The clock must not take note of `started`. */
 struct applied {
 	struct stream stream;	/* after the call */
+	struct stream also;	/* the device's stream of entries, when applying locations changed its digest; else position 0 */
 	uint64_t held_hlc;	/* 0, or the stamp of the first record that is held */
 	uint64_t shared_digest; /* after the call */
 	uint64_t clock;		/* after the call: the greatest stamp given or seen */

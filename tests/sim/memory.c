@@ -218,12 +218,13 @@ static int memory_vector(void *replica, struct vector *ret_vector)
 /* The running hash at `seq`, between floor and position. */
 static void hash_at(const struct mem_log *log, uint64_t floor, uint64_t seq, uint8_t ret_hash[HASH_LEN])
 {
-	memset(ret_hash, 0, HASH_LEN);
-	if (!log)
-		return;
-	memcpy(ret_hash, log->floor_hash, HASH_LEN);
-	for (uint64_t i = floor; i < seq; i++)
-		change_running_hash(ret_hash, log->records[i - floor].data, log->records[i - floor].len, ret_hash);
+	uint8_t hash[HASH_LEN] = {0};
+
+	if (log)
+		memcpy(hash, log->floor_hash, HASH_LEN);
+	for (uint64_t i = floor; log && i < seq; i++)
+		change_running_hash(hash, log->records[i - floor].data, log->records[i - floor].len, hash);
+	memcpy(ret_hash, hash, HASH_LEN);
 }
 
 static int read_log(struct memory *m, const struct range_request *q, const struct stream *s, struct range *range, struct buf *body)

@@ -338,6 +338,18 @@ static void move(struct mem_table *t, const struct range *range, struct stream *
 	s->base = s->position;
 }
 
+/* A location that went took its entries out of their digest. */
+static void tell_entries(struct memory *m, const struct range *range, struct applied *applied)
+{
+	struct stream_id id = {.origin = range->stream.origin, .kind = MODEL_ENTRY};
+	struct stream *s = vector_find(&m->streams, &id);
+
+	if (!s)
+		return;
+	s->digest = memory_table(m, &id.origin.device, MODEL_ENTRY, true)->digest;
+	applied->also = *s;
+}
+
 int mem_apply_state(struct memory *m, const struct range *range, struct applied *ret_applied)
 {
 	struct stream *known = vector_find(&m->streams, &range->stream);
@@ -364,6 +376,8 @@ int mem_apply_state(struct memory *m, const struct range *range, struct applied 
 	if (vector_set(&m->streams, &s) < 0)
 		return -ENOMEM;
 	ret_applied->stream = s;
+	if (range->stream.kind == MODEL_LOCATION)
+		tell_entries(m, range, ret_applied);
 	return 0;
 }
 

@@ -38,7 +38,6 @@ static void jump_clock(struct world *w, unsigned i)
 		}
 	}
 	w->devices[i].clock_ms = jumps[world_random(w, sizeof(jumps) / sizeof(jumps[0]))];
-	w->lapses++;
 }
 
 static void keep_copy(struct world *w, unsigned i)
@@ -217,6 +216,25 @@ static const char *find_fault(struct world *w, const struct best *best, bool tel
 	return find_unpruned(w);
 }
 
+/* What the core told of that did not happen. */
+static const char *find_alarm(const struct world *w)
+{
+	if (w->events[CORE_EVENT_PEER_RULES] > 0)
+		return "an honest device was banned";
+	if (w->events[CORE_EVENT_REPLICA] > 0)
+		return "a replica failed";
+	if (w->events[CORE_EVENT_PEER_CLONE] > 0)
+		return "a clone was seen";
+	if (w->restores > 0)
+		return NULL;
+	if (w->events[CORE_EVENT_REWOUND] > 0)
+		return "a device thinks that it was rewound";
+	if (w->events[CORE_EVENT_FORKED] > 0)
+		return "a history is thought to be forked";
+	/* Shared rows may differ for a while: after a snapshot they are ahead of the positions. */
+	return w->state_differs > 0 ? "rows are thought to differ" : NULL;
+}
+
 static void heal(struct world *w)
 {
 	w->healing = true;
@@ -275,6 +293,8 @@ static bool run_seed(uint64_t seed, bool verbose, unsigned events[32])
 	}
 	if (fault)
 		find_fault(&w, &best, true);
+	if (!fault)
+		fault = find_alarm(&w);
 	for (unsigned i = 0; i < w.count; i++) {
 		if (w.devices[i].exists)
 			memory_check_digests(w.devices[i].replica);

@@ -303,7 +303,6 @@ static void do_other(struct world *w, unsigned i, struct effect *e)
 		r = memory_ops.new_epoch(d->replica, &e->epoch, now.wall_ms);
 		d->anchor_epoch = d->replica->epoch;
 		d->anchor_position = 0;
-		w->lapses++;
 		memory_ops.vector(d->replica, &own);
 		core_epoch_done(d->core, now, e->token, r, &own, d->replica->epoch);
 		break;
@@ -368,6 +367,7 @@ static void drain(struct world *w, unsigned i)
 			break;
 		case EFFECT_EVENT:
 			w->events[e.event]++;
+			w->state_differs += e.event == CORE_EVENT_DIGEST && e.stream.kind != STREAM_LOG;
 			tell(w, i, &e);
 			break;
 		case EFFECT_STATE:
@@ -426,7 +426,6 @@ void world_start(struct world *w, unsigned i)
 		struct epoch_request request = {.keep = NULL};
 
 		memory_ops.new_epoch(d->replica, &request, world_wall(w, i));
-		w->lapses++;
 	}
 	log.origin.epoch = d->replica->epoch;
 	d->anchor_epoch = d->replica->epoch;
@@ -473,7 +472,7 @@ void world_restore(struct world *w, unsigned i)
 	world_crash(w, i);
 	memory_free(d->replica);
 	d->replica = memory_copy(d->copies[world_random(w, d->copy_count)]);
-	w->lapses++;
+	w->restores++;
 	if (world_chance(w, 50))
 		d->anchor_epoch = 0; /* the state folder came with it */
 	world_start(w, i);

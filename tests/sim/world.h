@@ -53,7 +53,8 @@ struct world {
 	bool cut[WORLD_DEVICES_MAX][WORLD_DEVICES_MAX];
 	bool line; /* only neighbours reach each other */
 	unsigned events[32]; /* core events by kind */
-	unsigned lapses;     /* of clocks and old copies: what is rewritten or lost then is no fault */
+	unsigned state_differs; /* alarms of digests of state streams */
+	unsigned restores;   /* of old copies: without them no history is ever doubled */
 };
 
 #define WORLD_START_MS UINT64_C(1760000000000) /* true time at 0 */
