@@ -107,15 +107,16 @@ uint64_t acks_position(const struct acks *a, const struct uuid *member, const st
 	return found ? a->items[at].position : 0;
 }
 
-uint64_t acks_greatest(const struct acks *a, const struct stream_id *stream, const struct uuid *self)
+const struct ack *acks_greatest(const struct acks *a, const struct stream_id *stream, const struct uuid *self)
 {
-	uint64_t greatest = 0;
+	const struct ack *greatest = NULL;
 
 	for (size_t i = 0; i < a->count; i++) {
 		const struct ack *ack = &a->items[i];
 
-		if (ack->position > greatest && stream_id_cmp(&ack->stream, stream) == 0 && uuid_cmp(&ack->member, self) != 0)
-			greatest = ack->position;
+		if (stream_id_cmp(&ack->stream, stream) == 0 && uuid_cmp(&ack->member, self) != 0 &&
+		    (!greatest || ack->position > greatest->position))
+			greatest = ack;
 	}
 	return greatest;
 }

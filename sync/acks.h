@@ -42,8 +42,8 @@ int acks_note_vector(struct acks *a, const struct uuid *member, const struct vec
 
 uint64_t acks_position(const struct acks *a, const struct uuid *member, const struct stream_id *stream); /* 0: unknown */
 
-/* The greatest position that anybody but `self` has acknowledged. */
-uint64_t acks_greatest(const struct acks *a, const struct stream_id *stream, const struct uuid *self);
+/* The greatest position that anybody but `self` has acknowledged; borrowed. NULL: nobody has anything. */
+const struct ack *acks_greatest(const struct acks *a, const struct stream_id *stream, const struct uuid *self);
 
 /* Forgets everything about members that `is_member` denies. */
 void acks_keep(struct acks *a, bool (*is_member)(const void *arg, const struct uuid *member), const void *arg);

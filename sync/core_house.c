@@ -290,16 +290,21 @@ static int collect_kept(const struct core *core, struct vector *ret_keep)
 {
 	for (size_t i = 0; i < core->own.count; i++) {
 		struct stream s = core->own.items[i];
+		const struct ack *ack;
 		int r;
 
 		if (s.id.kind != STREAM_LOG || uuid_cmp(&s.id.origin.device, &core->opts.self) != 0)
 			continue;
-		s.position = acks_greatest(&core->acks, &s.id, &core->opts.self);
+		ack = acks_greatest(&core->acks, &s.id, &core->opts.self);
+		s.position = ack ? ack->position : 0;
+		s.hlc = ack ? ack->hlc : 0;
 		for (size_t k = 0; k < core->peer_count; k++) {
 			const struct stream *its = vector_find(&core->peers[k]->vector, &s.id);
 
-			if (its && its->position > s.position)
+			if (its && its->position > s.position) {
 				s.position = its->position;
+				s.hlc = its->hlc;
+			}
 		}
 		r = vector_set(ret_keep, &s);
 		if (r < 0)

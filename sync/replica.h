@@ -106,8 +106,10 @@ struct applied {
 };
 
 struct epoch_request {
-	const struct vector *keep; /* NULL: nothing is written again; else this device's logs, with the positions that somebody
-				    * else has */
+	const struct vector *keep; /* NULL: nothing is written again; else this device's logs, with the position that somebody
+				    * else has, and the stamp there (0: not known). If the record here at that position
+				    * carries another stamp, it is another history that they have: everything that is
+				    * still in the log is written again */
 	uint64_t started_after; /* the new epoch starts after this; no stamp: the clock takes no note of it */
 	uint64_t clock_after;	/* the clock takes note of this greatest stamp of ours that a peer holds */
 };

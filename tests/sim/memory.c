@@ -431,16 +431,32 @@ static void begin_streams(struct memory *m, const struct origin *before, uint64_
 }
 
 /* What only this device has of the old log, written again. */
-static void rewrite(struct memory *m, const struct stream_id *old, uint64_t after, uint64_t now_ms)
+static uint64_t hlc_of(const struct mem_log *log, uint64_t at)
 {
+	struct cursor c = cursor_on(log->records[at].data, log->records[at].len);
+	uint32_t two;
+	uint64_t hlc;
+
+	MUST(cursor_pack_array(&c, &two) == 0 && cursor_pack_uint(&c, &hlc) == 0);
+	return hlc;
+}
+
+/* From where on: the position that others have, unless it is another history that they have. */
+static uint64_t rewrite_from(const struct mem_log *log, uint64_t floor, uint64_t position, const struct stream *keep)
+{
+	if (keep->position <= floor || keep->position > position)
+		return keep->position < floor ? floor : keep->position;
+	return keep->hlc != 0 && hlc_of(log, keep->position - floor - 1) != keep->hlc ? floor : keep->position;
+}
+
+static void rewrite(struct memory *m, const struct stream *keep, uint64_t now_ms)
+{
+	const struct stream_id *old = &keep->id;
 	struct stream *s = vector_find(&m->streams, old);
 	struct mem_log *log = mem_log(m, &old->origin, true);
 	uint64_t floor = s->floor, position = s->position;
-	struct cursor c;
-	uint32_t two;
+	uint64_t after = rewrite_from(log, floor, position, keep);
 
-	if (after < floor)
-		after = floor;
 	for (uint64_t seq = after; seq < position; seq++) {
 		_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
 		uint64_t hlc;
@@ -456,12 +472,10 @@ static void rewrite(struct memory *m, const struct stream_id *old, uint64_t afte
 	hash_at(log, floor, after, s->hash);
 	s->position = after;
 	s->hlc = 0;
-	if (after > floor) {
-		c = cursor_on(log->records[after - floor - 1].data, log->records[after - floor - 1].len);
-		MUST(cursor_pack_array(&c, &two) == 0 && cursor_pack_uint(&c, &s->hlc) == 0);
-	} else if (after > 0) {
+	if (after > floor)
+		s->hlc = hlc_of(log, after - floor - 1);
+	else if (after > 0)
 		s->hlc = 1; /* of a record that is cut: not known any more */
-	}
 	while (log->count > after - floor)
 		buf_release(&log->records[--log->count]);
 }
@@ -487,7 +501,7 @@ static void rewrite_all(struct memory *m, const struct vector *keep, uint64_t no
 		}
 		if (!next)
 			return;
-		rewrite(m, &next->id, next->position, now_ms);
+		rewrite(m, next, now_ms);
 		started = next->started;
 	}
 }
