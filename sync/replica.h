@@ -93,9 +93,10 @@
  * Its log is empty, its state streams take over position, floor, digest and rows as they are; the old epoch's state streams go.
  * With `keep` (its stamps ran ahead of its clock): records of this device's logs after the position in `keep`, which only
  * this device has, are written again under the new epoch, oldest first, with present stamps; a register that still carries
- * the old record's stamp takes the new one, though it is lower. Where a log was cut past that position (this device was
- * alone), its registers that are still more than HLC_AHEAD_MAX_MS ahead are written again as changes of their own. Those
- * logs then end at that position (or where they are cut), and the clock falls back to now. The clock must not take note of `started`. */
+ * the old record's stamp takes the new one, though it is lower. Those logs then end at that position (or where they are
+ * cut). Registers of this device that are still more than HLC_AHEAD_MAX_MS ahead (their records were cut while it was alone,
+ * or a restored copy has forgotten them) are written again as changes of their own: otherwise no snapshot of this device
+ * could be taken for years. The clock falls back to now, before. It must not take note of `started`. */
 struct applied {
 	struct stream stream;	/* after the call */
 	struct stream also;	/* the device's stream of entries, when applying locations changed its digest; else position 0 */

@@ -506,17 +506,6 @@ static void rewrite_all(struct memory *m, const struct vector *keep, uint64_t no
 	}
 }
 
-static bool cut_too_far(const struct memory *m, const struct vector *keep)
-{
-	for (size_t i = 0; i < keep->count; i++) {
-		const struct stream *s = vector_find(&m->streams, &keep->items[i].id);
-
-		if (s && s->floor > keep->items[i].position)
-			return true;
-	}
-	return false;
-}
-
 static void write_again(struct memory *m, const struct mem_record *rec, unsigned f, uint64_t now_ms)
 {
 	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
@@ -532,7 +521,8 @@ static void write_again(struct memory *m, const struct mem_record *rec, unsigned
 	commit_again(m, &set, now_ms, rec->fields[f].stamp.hlc);
 }
 
-/* Records that were cut while this device was alone are not there to be written again; their registers are. */
+/* Records that were cut while this device was alone, or that a restored copy has forgotten, are not there to be written
+ * again; their registers are. */
 static void write_ahead_again(struct memory *m, uint64_t now_ms)
 {
 	for (size_t i = 0; i < m->record_count; i++) {
@@ -561,11 +551,8 @@ static int memory_new_epoch(void *replica, const struct epoch_request *request, 
 	m->epoch = next_epoch(m->epoch ^ started);
 	begin_streams(m, &old.origin, started);
 	if (request->keep) {
-		bool too_far = cut_too_far(m, request->keep);
-
 		rewrite_all(m, request->keep, now_ms);
-		if (too_far)
-			write_ahead_again(m, now_ms);
+		write_ahead_again(m, now_ms);
 	}
 	return 0;
 }
