@@ -8,66 +8,95 @@
 #include "mount/command.h"
 #include "mount/devices.h"
 #include "mount/library.h"
+#include "mount/standing.h"
 #include "mount/table.h"
+#include "net/hostport.h"
 #include "store/audit.h"
 #include "store/device.h"
 #include "store/event.h"
 #include "store/peer.h"
 #include "store/store.h"
+#include "sync/model.h"
 
 /* --- list --- */
 
-static void put_json(struct buf *b, const char *name, const char *id, bool self, bool first)
+struct listing {
+	struct library *library;
+	struct table table;
+	struct buf json;
+	bool first;
+};
+
+static void put_json(struct listing *l, const char *name, const char *id, const struct standing *standing)
 {
-	buf_printf(b, "%s\n  {\"name\": ", first ? "" : ",");
-	buf_json(b, name, strlen(name));
-	buf_printf(b, ", \"id\": \"%s\", \"this\": %s}", id, self ? "true" : "false");
+	buf_printf(&l->json, "%s\n  {\"name\": ", l->first ? "" : ",");
+	buf_json(&l->json, name, strlen(name));
+	buf_printf(&l->json, ", \"id\": \"%s\"", id);
+	standing_json(standing, &l->json);
+	buf_append_str(&l->json, "}");
+	l->first = false;
 }
 
-/* Copied out first: nothing is held while it is written. */
-static int gather(struct db *db, struct table *table, struct buf *json)
+static int put_device(struct listing *l, const char *name, const struct uuid *device)
 {
-	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
-	struct device device;
-	bool first = true;
-	int r = device_list(db, 0, &rows);
+	struct standing standing = standing_of(l->library, device);
+	_cleanup_(buf_release) struct buf text = BUF_INIT;
+	_cleanup_(free_ptr) char *state = NULL;
+	char id[UUID_TEXT_LEN + 1], trip[32] = "";
 
-	while (r == 0 && (r = device_next(&rows, &device)) == 0) {
-		_cleanup_(free_ptr) char *name = strndup(device.name, device.name_len);
-		char id[UUID_TEXT_LEN + 1];
+	standing_text(&standing, &text);
+	state = buf_take_str(&text);
+	if (!state)
+		return -ENOMEM;
+	uuid_to_text(device, id);
+	if (standing.round_trip_us > 0)
+		snprintf(trip, sizeof(trip), "%.1f ms", standing.round_trip_us / 1000.0);
+	table_cell(&l->table, name);
+	table_cell(&l->table, id);
+	table_cell(&l->table, state);
+	table_cell(&l->table, standing.address);
+	table_cell(&l->table, trip);
+	put_json(l, name, id, &standing);
+	return 0;
+}
 
-		if (!name)
-			return -ENOMEM;
-		uuid_to_text(&device.uuid, id);
-		table_cell(table, name);
-		table_cell(table, id);
-		table_cell(table, device.self ? "this device" : "");
-		put_json(json, name, id, device.self, first);
-		first = false;
-	}
-	return r < 0 ? r : 0;
+/* Copied out first: nothing is held while others are asked. */
+static int gather(struct db *db, struct listing *l)
+{
+	_cleanup_(devices_release) struct devices devices = DEVICES_INIT;
+	int r = devices_read(db, NULL, &devices);
+
+	for (size_t i = 0; r == 0 && i < devices.count; i++)
+		r = put_device(l, devices.items[i].name, &devices.items[i].uuid);
+	return r;
+}
+
+static int print_listing(struct listing *l, struct call *call)
+{
+	if (buf_error(&l->json) < 0)
+		return buf_error(&l->json);
+	if (args_has(call->args, "json"))
+		out_bytes(call->out, l->json.data, l->json.len);
+	else
+		table_print(&l->table, call->out);
+	return 0;
 }
 
 int cmd_device_list(struct call *call)
 {
-	_cleanup_(table_release) struct table table = {.columns = 3};
-	_cleanup_(buf_release) struct buf json = BUF_INIT;
+	struct listing l = {.library = call->library, .table = {.columns = 5}, .first = true};
 	struct db *db;
 	int r = store_reader(call->library->store, &db);
 
-	buf_append_str(&json, "[");
+	buf_append_str(&l.json, "[");
 	if (r == 0)
-		r = gather(db, &table, &json);
-	buf_append_str(&json, "\n]\n");
+		r = gather(db, &l);
+	buf_append_str(&l.json, "\n]\n");
 	if (r == 0)
-		r = buf_error(&json);
-	if (r < 0)
-		return out_fail(call->out, r, "cannot list the devices");
-	if (args_has(call->args, "json"))
-		out_bytes(call->out, json.data, json.len);
-	else
-		table_print(&table, call->out);
-	return EXITCODE_DONE;
+		r = print_listing(&l, call);
+	table_release(&l.table);
+	buf_release(&l.json);
+	return r < 0 ? out_fail(call->out, r, "cannot list the devices") : EXITCODE_DONE;
 }
 
 /* --- changing --- */
@@ -214,4 +243,84 @@ int cmd_device_remove(struct call *call)
 	else if (r == 0)
 		print_removal(call, &deed.device, &added);
 	return r < 0 ? out_fail(call->out, r, "it was removed, but what it had added cannot be listed") : EXITCODE_DONE;
+}
+
+/* --- set --- */
+
+static int read_switch(struct call *call, bool *ret_on)
+{
+	const char *word = call->args->words[2];
+
+	*ret_on = strcmp(word, "on") == 0;
+	if (*ret_on || strcmp(word, "off") == 0)
+		return 0;
+	out_error(call->out, "'%s' is neither on nor off", word);
+	return -EINVAL;
+}
+
+static int set_switch(struct call *call, const struct uuid *device, bool files)
+{
+	struct store *store = call->library->store;
+	const uint32_t bit = UINT32_C(1) << (MODEL_ENTRY - MODEL_LOCATION);
+	struct peer peer;
+	bool on;
+	int r = read_switch(call, &on);
+
+	if (r == 0)
+		r = peer_get(store, device, &peer);
+	if (r < 0)
+		return r;
+	if (files)
+		peer.settings.kinds = on ? peer.settings.kinds | bit : peer.settings.kinds & ~bit;
+	else
+		peer.settings.sync = on;
+	return peer_set(store, device, &peer.settings);
+}
+
+static int set_address(struct call *call, const struct uuid *device, bool add)
+{
+	const char *address = call->args->words[2];
+	struct hostport parsed;
+
+	if (hostport_parse(address, &parsed) < 0) {
+		out_error(call->out, "'%s' is no HOST:PORT, as 192.168.1.5:21000, nas.local:21000 or [2001:db8::5]:21000", address);
+		return -EINVAL;
+	}
+	return add ? peer_add_address(call->library->store, device, address)
+		   : peer_remove_address(call->library->store, device, address);
+}
+
+static int set(struct call *call, const struct uuid *device)
+{
+	const char *what = call->args->words[1];
+
+	if (strcmp(what, "sync") == 0 || strcmp(what, "files") == 0)
+		return set_switch(call, device, what[0] == 'f');
+	if (strcmp(what, "address") == 0 || strcmp(what, "no-address") == 0)
+		return set_address(call, device, what[0] == 'a');
+	out_error(call->out, "'%s' cannot be set: sync, files, address and no-address can", what);
+	return -EINVAL;
+}
+
+int cmd_device_set(struct call *call)
+{
+	struct device_copy device;
+	struct db *db;
+	int code = find(call, &db, &device);
+	int r;
+
+	if (code != EXITCODE_DONE)
+		return code;
+	if (device.self) {
+		out_error(call->out, "'%s' is this device: these settings are for the others", device.name);
+		return EXITCODE_USAGE;
+	}
+	r = set(call, &device.uuid);
+	if (r == -EINVAL)
+		return EXITCODE_USAGE;
+	if (r < 0)
+		return out_fail(call->out, r, "cannot set that for '%s'", device.name);
+	if (call->library->network)
+		network_refresh(call->library->network);
+	return EXITCODE_DONE;
 }

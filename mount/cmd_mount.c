@@ -15,6 +15,7 @@
 #include "mount/daemon.h"
 #include "mount/holder.h"
 #include "mount/mountinfo.h"
+#include "mount/network_options.h"
 #include "mount/path.h"
 #include "mount/place.h"
 #include "mount/unmounting.h"
@@ -222,6 +223,7 @@ int cmd_mount(struct call *call)
 	_cleanup_(free_ptr) char *mountpoint = NULL;
 	_cleanup_(free_ptr) char *rest = NULL;
 	struct daemon_opts opts = {.foreground = args_has(call->args, "foreground")};
+	struct network_options network;
 	bool made = false;
 	int code;
 	int r = find_library(call->args->words[0], call->out, &dir);
@@ -235,6 +237,9 @@ int cmd_mount(struct call *call)
 	opts.library_dir = dir;
 	opts.mountpoint = mountpoint;
 	opts.mount_options = rest;
+	opts.offline = args_has(call->args, "offline");
+	network_options_read(call->args, &network);
+	opts.network = network.opts;
 	code = daemon_start(&opts, call->out);
 	if (code != EXITCODE_DONE && made)
 		rmdir(mountpoint);
@@ -245,10 +250,14 @@ int cmd_serve(struct call *call)
 {
 	_cleanup_(free_ptr) char *dir = NULL;
 	struct daemon_opts opts = {.foreground = args_has(call->args, "foreground")};
+	struct network_options network;
 	int r = find_library(call->args->words[0], call->out, &dir);
 
 	if (r < 0)
 		return (int)exitcode_of(r);
 	opts.library_dir = dir;
+	opts.offline = args_has(call->args, "offline");
+	network_options_read(call->args, &network);
+	opts.network = network.opts;
 	return daemon_start(&opts, call->out);
 }

@@ -10,7 +10,9 @@
 #include "index/index.h"
 #include "mount/command.h"
 #include "mount/library.h"
+#include "mount/devices.h"
 #include "mount/location_list.h"
+#include "mount/standing.h"
 #include "mount/table.h"
 #include "store/collection.h"
 #include "store/device.h"
@@ -132,6 +134,32 @@ static void print_place(struct call *call)
 	out_printf(call->out, "\n");
 }
 
+/* One line for each other device. */
+static int print_devices(struct call *call)
+{
+	_cleanup_(devices_release) struct devices devices = DEVICES_INIT;
+	struct db *db;
+	int r = store_reader(call->library->store, &db);
+
+	if (r == 0)
+		r = devices_read(db, NULL, &devices);
+	if (call->library->network)
+		out_printf(call->out, "network    port %u, %s\n", network_port(call->library->network),
+			   core_state_name(network_state(call->library->network)));
+	for (size_t i = 0; r == 0 && i < devices.count; i++) {
+		struct standing standing = standing_of(call->library, &devices.items[i].uuid);
+		_cleanup_(buf_release) struct buf text = BUF_INIT;
+
+		if (standing.self)
+			continue;
+		standing_text(&standing, &text);
+		out_printf(call->out, "peer       ");
+		out_name_text(call->out, devices.items[i].name);
+		out_printf(call->out, ": %.*s\n", (int)text.len, (const char *)text.data);
+	}
+	return r;
+}
+
 static void print_index(struct call *call, const struct index_status *index)
 {
 	char watches[OUT_NUMBER_LEN];
@@ -167,12 +195,17 @@ static void print_numbers(struct call *call, const struct summary *s)
 
 static int print_text(struct call *call, const struct summary *s)
 {
+	int r;
+
 	out_printf(call->out, "library    ");
 	out_name_text(call->out, s->info->name);
 	out_printf(call->out, "  (%s)\ndevice     ", s->library_id);
 	out_name_text(call->out, s->device);
 	out_printf(call->out, "  (%s)\n", s->device_id);
 	print_place(call);
+	r = print_devices(call);
+	if (r < 0)
+		return r;
 	print_index(call, &s->index);
 	print_files(call, &s->locations.sum);
 	print_numbers(call, s);

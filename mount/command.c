@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "mount/network_options.h"
 
 #define OPTION_JSON                                                                                                    \
 	{                                                                                                              \
@@ -16,6 +17,11 @@
 #define OPTION_NULL                                                                                                    \
 	{                                                                                                              \
 		"null", '0', NULL, "the names in --from end in NUL, as `find -print0` makes them"                      \
+	}
+
+#define OPTION_OFFLINE                                                                                                         \
+	{                                                                                                                      \
+		"offline", 0, NULL, "keep off the network"                                                                     \
 	}
 
 const struct option_row command_common_options[] = {
@@ -53,7 +59,11 @@ static const struct command commands[] = {
 	.max_words = 2,
 	.place = COMMAND_HERE,
 	.options = {{"foreground", 'f', NULL, "stay in front, with the log on standard error"},
-		    {"options", 'o', "OPTIONS", "mount options, separated by commas"}},
+		    {"options", 'o', "OPTIONS", "mount options, separated by commas"},
+		    OPTION_LISTEN,
+		    OPTION_INTERFACE,
+		    OPTION_NO_DISCOVERY,
+		    OPTION_OFFLINE},
     },
     {
 	.name = "serve",
@@ -64,7 +74,11 @@ static const struct command commands[] = {
 	.min_words = 1,
 	.max_words = 1,
 	.place = COMMAND_HERE,
-	.options = {{"foreground", 'f', NULL, "stay in front, with the log on standard error"}},
+	.options = {{"foreground", 'f', NULL, "stay in front, with the log on standard error"},
+		    OPTION_LISTEN,
+		    OPTION_INTERFACE,
+		    OPTION_NO_DISCOVERY,
+		    OPTION_OFFLINE},
     },
     {
 	.name = "unmount",
@@ -215,6 +229,41 @@ static const struct command commands[] = {
 	.kind = COLLECTION_ALBUM,
     },
     {
+	.name = "pair",
+	.usage = "",
+	.summary = "let another device into the library, by a code",
+	.text = "Shows a code, to be typed on the other device: `shelf join CODE LIBRARY`. It is good for five minutes, one\n"
+		"device and three tries. Whoever is let in can see and change everything in the library, and let in others.\n"
+		"The options are for a library that is neither mounted nor served.\n",
+	.run = cmd_pair,
+	.options = {OPTION_LISTEN, OPTION_INTERFACE, OPTION_NO_DISCOVERY},
+    },
+    {
+	.name = "join",
+	.usage = "CODE LIBRARY [--device NAME] [--address HOST:PORT]...",
+	.summary = "make this device's copy of a library that is on another one",
+	.text = "CODE is what `shelf pair` shows on a device of the library; LIBRARY is the folder to make here. Without\n"
+		"--address the other device is looked for on the local network. Ctrl-C after \"Joined\" is fine: the rest of\n"
+		"the catalogue comes when the library is mounted.\n",
+	.run = cmd_join,
+	.min_words = 2,
+	.max_words = 2,
+	.place = COMMAND_HERE,
+	.options = {{"device", 0, "NAME", "name of this device (default: the host name)"},
+		    {"address", 0, "HOST:PORT", "where the other device is; may be given several times"},
+		    OPTION_LISTEN,
+		    OPTION_INTERFACE,
+		    OPTION_NO_DISCOVERY},
+    },
+    {
+	.name = "discover",
+	.usage = "",
+	.summary = "show devices on this network that are open for pairing",
+	.run = cmd_discover,
+	.place = COMMAND_HERE,
+	.options = {OPTION_INTERFACE},
+    },
+    {
 	.name = "device list",
 	.usage = "[--json]",
 	.summary = "show the devices of the library",
@@ -243,6 +292,18 @@ static const struct command commands[] = {
 	.options = {OPTION_JSON},
     },
     {
+	.name = "device set",
+	.usage = "DEVICE sync on|off | address HOST:PORT | no-address HOST:PORT | files on|off",
+	.summary = "say how this device deals with another one",
+	.text = "sync       whether anything is exchanged with it\n"
+		"address    where to try it, besides what discovery finds; no-address takes that back\n"
+		"files      whether its list of files is taken: off leaves its tags and locations only\n"
+		"What is set holds on this device alone.\n",
+	.run = cmd_device_set,
+	.min_words = 3,
+	.max_words = 3,
+    },
+    {
 	.name = "find",
 	.usage = "QUERY [-0 | --json | --count]",
 	.summary = "print the files that carry tags",
@@ -263,6 +324,19 @@ static const struct command commands[] = {
 	.summary = "show what there is and what is going on",
 	.run = cmd_status,
 	.options = {{"watch", 'w', NULL, "show it again and again, until Ctrl-C"}, OPTION_JSON},
+    },
+    {
+	.name = "events",
+	.usage = "[--count N] [--json]",
+	.summary = "show what has happened: devices, disks, clocks, repairs",
+	.run = cmd_events,
+	.options = {{"count", 0, "N", "the last N (default: 100; 10,000 are kept)"}, OPTION_JSON},
+    },
+    {
+	.name = "metrics",
+	.usage = "",
+	.summary = "print numbers for Prometheus",
+	.run = cmd_metrics,
     },
     {
 	.name = "check",

@@ -43,6 +43,20 @@ static int check_name(const char *what, const char *option, const char *name, st
 	return -EINVAL;
 }
 
+int library_device_name(const char *given, struct out *out, char ret_name[TEXT_NAME_MAX + 1])
+{
+	char host_name[TEXT_NAME_MAX + 1];
+	int r;
+
+	name_of_host(host_name);
+	if (!given)
+		given = host_name;
+	r = check_name("device", "--device", given, out);
+	if (r == 0)
+		snprintf(ret_name, TEXT_NAME_MAX + 1, "%s", given);
+	return r;
+}
+
 static int make_key(const struct uuid *id, struct out *out, struct key **ret_key)
 {
 	_cleanup_(key_freep) struct key *key = NULL;
@@ -79,17 +93,16 @@ static int make_library(const char *dir, const struct store_create_opts *opts, s
 
 int library_create(const struct library_create_opts *opts, struct out *out)
 {
-	char folder_name[TEXT_NAME_MAX + 1], host_name[TEXT_NAME_MAX + 1];
+	char folder_name[TEXT_NAME_MAX + 1], device_name[TEXT_NAME_MAX + 1];
 	struct store_create_opts create = {.library = uuid_random()};
 	int r;
 
 	name_of_folder(opts->dir, folder_name);
-	name_of_host(host_name);
 	create.library_name = opts->name ? opts->name : folder_name;
-	create.device_name = opts->device_name ? opts->device_name : host_name;
+	create.device_name = device_name;
 	r = check_name("library", "--name", create.library_name, out);
 	if (r == 0)
-		r = check_name("device", "--device", create.device_name, out);
+		r = library_device_name(opts->device_name, out, device_name);
 	if (r < 0)
 		return r;
 	r = make_library(opts->dir, &create, out);

@@ -234,6 +234,8 @@ static int start_parts(struct daemon *d)
 		r = signals_start(&signal_calls, d, &d->signals);
 	if (r < 0)
 		out_fail(d->out, r, "cannot start");
+	if (r == 0 && !d->opts->offline && !store_is_read_only(d->library->store))
+		r = network_start(d->library, &d->opts->network, d->out, &d->library->network);
 	return r < 0 ? r : start_control(d);
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "mount/network.h"
 #include "mount/out.h"
 
 struct daemon_opts {
@@ -12,6 +13,8 @@ struct daemon_opts {
 	bool allow_other;
 	bool debug;
 	const char *mount_options; /* further ones; NULL = none */
+	bool offline;		   /* no network at all */
+	struct network_opts network;
 };
 
 /* Without `foreground`: starts the daemon as a process of its own and returns when it is ready, or has failed. With it:

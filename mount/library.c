@@ -15,11 +15,12 @@
 #include "index/index.h"
 #include "mount/anchoring.h"
 #include "mount/holder.h"
+#include "mount/network.h"
 #include "mount/statedir.h"
 #include "store/event.h"
 #include "store/store.h"
 
-static int load_key(const struct library *library, struct out *out, struct key **ret_key)
+int library_load_key(const struct library *library, struct out *out, struct key **ret_key)
 {
 	_cleanup_(free_ptr) char *path = NULL;
 	int r = statedir_file(&library->id, "key", &path);
@@ -47,7 +48,7 @@ static int open_store(struct library *library, struct out *out)
 		out_fail(out, r, "cannot open the library %s", library->dir);
 		return r;
 	}
-	r = load_key(library, out, &key);
+	r = library_load_key(library, out, &key);
 	if (r < 0)
 		return r;
 	r = store_open(library->dir, key, &library->store);
@@ -161,6 +162,7 @@ void library_close(struct library *library)
 {
 	if (!library)
 		return;
+	network_stop(library->network);
 	fs_free(library->fs);
 	index_stop(library->index);
 	anchoring_close(library->anchoring);

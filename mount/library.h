@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/text.h"
 #include "base/uuid.h"
 #include "mount/out.h"
 
@@ -11,6 +12,8 @@ struct anchoring;
 struct store;
 struct index;
 struct fs;
+struct key;
+struct network;
 
 struct library {
 	char *dir; /* absolute, resolved */
@@ -22,6 +25,7 @@ struct library {
 	struct fs *fs;
 	char *mountpoint;	  /* NULL: not mounted */
 	const char *forbidden[3]; /* what the index never enters: borrowed from the two above */
+	struct network *network;  /* NULL: not on the network; ended by library_close */
 	bool is_daemon;		  /* it stays open, watches and identifies content */
 };
 
@@ -38,6 +42,9 @@ int library_open(const char *dir, int lock_fd, const struct library_opts *opts, 
 /* Ends its threads, wipes the holder's note and gives the lock back. NULL does nothing. */
 void library_close(struct library *library);
 
+/* The key of this device in it; the caller frees it. Says on `out` what is wrong. */
+int library_load_key(const struct library *library, struct out *out, struct key **ret_key);
+
 struct library_create_opts {
 	const char *dir;	 /* as place_new_library made it */
 	const char *name;	 /* NULL: that of the folder */
@@ -46,3 +53,6 @@ struct library_create_opts {
 
 /* Makes key and library; leaves nothing behind when it fails. Says on `out` what is wrong; returns a negative error. */
 int library_create(const struct library_create_opts *opts, struct out *out);
+
+/* The name of a new device: `given`, or the host name. -EINVAL after a message when it cannot be one. */
+int library_device_name(const char *given, struct out *out, char ret_name[TEXT_NAME_MAX + 1]);

@@ -77,6 +77,9 @@ void node_network_changed(
 /* Errors: -ENOTCONN (also: no member), and those of link_send. */
 int node_send(struct node *node, const struct uuid *device, const void *message, size_t len);
 
+/* Ends the connection, behind a goodbye and without `down`; it is dialled again by the usual rules. Errors: -ENOTCONN. */
+int node_drop(struct node *node, const struct uuid *device);
+
 struct node_info {
 	bool connected;
 	bool initiated;			 /* while connected, as the next two */

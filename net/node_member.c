@@ -373,6 +373,21 @@ int node_send(struct node *node, const struct uuid *device, const void *message,
 	return link_send(peer->conn->link, message, len);
 }
 
+int node_drop(struct node *node, const struct uuid *device)
+{
+	struct peer *peer = member_find(node, device);
+	struct link *link;
+
+	if (!peer || !peer->conn || node->closing)
+		return -ENOTCONN;
+	link = peer->conn->link;
+	take_down(node, peer);
+	dialer_down(peer->dialer, node_now_ms(node));
+	link_close(link);
+	node_arm(node);
+	return 0;
+}
+
 static void add_live(const struct node *node, const struct peer *peer, struct node_info *info)
 {
 	struct link_stats stats;

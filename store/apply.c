@@ -145,6 +145,7 @@ static int apply_device(struct txn *txn, const struct change *change, const stru
 	r = stmt_step(stmt);
 	if (r != 0)
 		return r < 0 ? r : -EIO;
+	txn->members = true;
 	after.id = sqlite3_column_int64(stmt, 0);
 	take_name(stmt, 1, after.name, &after.name_len);
 	after.shown = sqlite3_column_int(stmt, 2) == 1;

@@ -188,6 +188,22 @@ static int write_inside(struct txn *txn, int (*fn)(struct txn *txn, void *arg), 
 	return r;
 }
 
+void store_on_commit(struct store *store, void (*fn)(void *arg, bool members), void *arg)
+{
+	pthread_rwlock_wrlock(&store->commit_lock);
+	store->commit_fn = fn;
+	store->commit_arg = arg;
+	pthread_rwlock_unlock(&store->commit_lock);
+}
+
+static void tell_commit(struct store *store, bool members)
+{
+	pthread_rwlock_rdlock(&store->commit_lock);
+	if (store->commit_fn)
+		store->commit_fn(store->commit_arg, members);
+	pthread_rwlock_unlock(&store->commit_lock);
+}
+
 int store_write(struct store *store, const struct store_write_opts *opts, int (*fn)(struct txn *txn, void *arg),
 		void *arg)
 {
@@ -209,8 +225,10 @@ int store_write(struct store *store, const struct store_write_opts *opts, int (*
 	r = write_inside(&txn, fn, arg);
 	gate_leave(&store->gate);
 
-	if (r >= 0)
+	if (r >= 0) {
 		notices_deliver(&store->subscription, &txn.notices, bulk);
+		tell_commit(store, txn.members);
+	}
 	notices_release(&txn.notices);
 	return r;
 }

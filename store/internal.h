@@ -96,6 +96,9 @@ struct store {
 	int wal_frames; /* of the last commit */
 	struct readers readers;
 	struct subscription subscription;
+	pthread_rwlock_t commit_lock; /* guards the next two; held while the function runs, which takes no lock */
+	void (*commit_fn)(void *arg, bool members);
+	void *commit_arg;
 	struct checkpoint *checkpoint; /* NULL when read_only or while the store is being made */
 	struct sync_db *sync_db;
 	atomic_uint_fast64_t commits;

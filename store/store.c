@@ -114,6 +114,7 @@ static int store_new(const char *dir, struct store **ret_store)
 		free(store);
 		return r;
 	}
+	pthread_rwlock_init(&store->commit_lock, NULL);
 	r = subscription_init(&store->subscription);
 	if (r < 0) {
 		readers_release(&store->readers);
@@ -301,6 +302,7 @@ void store_close(struct store *store)
 	db_close(store->writer); /* the last connection: SQLite checkpoints and removes the WAL */
 	sync_db_close(store->sync_db);
 	subscription_release(&store->subscription);
+	pthread_rwlock_destroy(&store->commit_lock);
 	gate_release(&store->gate);
 	free(store->path);
 	free(store->wal_path);

@@ -96,6 +96,10 @@ uint64_t txn_now_ms(struct txn *txn);          /* the wall clock at the begin */
  * seconds while it goes on. It may read. NULL ends that and returns when no call is under way any more. */
 void store_on_rest(struct store *store, void (*fn)(void *arg), void *arg);
 
+/* Has `fn` called after each commit, on the thread that wrote, outside the gate; `members`: rows of devices were written. It
+ * must be quick and may not use the store. NULL ends that and returns when no call is under way any more. */
+void store_on_commit(struct store *store, void (*fn)(void *arg, bool members), void *arg);
+
 /* Bytes and rows, for status and metrics. */
 struct store_stats {
 	uint64_t database_bytes;

@@ -45,6 +45,7 @@ struct txn {
 	enum store_priority priority;
 	bool kernel_knows;
 	bool collects;	   /* somebody subscribes to notices */
+	bool members;	   /* rows of devices were written */
 	uint64_t began_ns; /* monotonic */
 	uint64_t now_ms;   /* wall clock */
 	struct txn_counter versions[TXN_KINDS];

@@ -1,0 +1,127 @@
+#include "mount/join.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "mount/holder.h"
+#include "mount/statedir.h"
+#include "store/audit.h"
+#include "store/peer.h"
+#include "store/registers.h"
+#include "store/store.h"
+
+/* Two copies of one library cannot share a state folder: it is named by the library. */
+static int check_new(const struct uuid *library, struct out *out)
+{
+	_cleanup_(free_ptr) char *path = NULL;
+	struct stat st;
+	int r = statedir_file(library, "key", &path);
+
+	if (r == 0 && lstat(path, &st) == 0) {
+		out_error(out,
+			  "this user has a device in that library already, or had one: its key is %s. Use that copy; or, for a "
+			  "second device of one user, set $SHELF_STATE_DIR to another folder; or, if its library folder is gone "
+			  "for good, move the key away",
+			  path);
+		return -EEXIST;
+	}
+	return r;
+}
+
+static int save_key(const struct uuid *library, const struct key *key, struct out *out)
+{
+	_cleanup_(free_ptr) char *path = NULL;
+	int r = statedir_make(library);
+
+	if (r == 0)
+		r = statedir_file(library, "key", &path);
+	if (r == 0)
+		r = key_save(key, path);
+	if (r < 0)
+		out_fail(out, r, "cannot keep the key of this device in %s", path ? path : "the state folder");
+	return r;
+}
+
+static int do_merge(struct txn *txn, void *arg)
+{
+	const struct library_join_opts *opts = arg;
+	int r = registers_merge(txn, &opts->introduction->device);
+
+	return r < 0 ? r : audit_add(txn, "join", opts->introduction->name);
+}
+
+static int fill(const struct library_join_opts *opts, struct out *out)
+{
+	const struct store_write_opts interactive = {.priority = STORE_INTERACTIVE};
+	struct store *store = NULL;
+	int r = store_open(opts->dir, opts->key, &store);
+
+	if (r == 0)
+		r = store_write(store, &interactive, do_merge, (void *)opts);
+	if (r == 0 && opts->address)
+		(void)peer_seen(store, opts->peer, clock_wall_ms(), opts->address);
+	store_close(store);
+	if (r == -ERR_AHEAD)
+		out_error(out, "the clock of the other device is more than five minutes ahead of this one's: set them, then remove "
+			       "this device there (`shelf device remove`) and join again");
+	else if (r < 0)
+		out_fail(out, r, "cannot write the library %s", opts->dir);
+	return r;
+}
+
+static void remove_library(const char *dir)
+{
+	static const char *const names[] = {"database.db",     "database.db-wal", "database.db-shm", "sync.db",
+					    "sync.db-wal", "sync.db-shm",	  "lock"};
+	char path[4200];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		(void)unlink(path);
+	}
+	(void)rmdir(dir);
+}
+
+static int make(const struct library_join_opts *opts, struct out *out)
+{
+	const struct store_create_opts create = {
+		.library_name = opts->introduction->name,
+		.library = opts->introduction->library,
+		.device_name = "new",
+		.joins = true,
+	};
+	int r = store_create(opts->dir, &create, opts->key);
+
+	if (r < 0) {
+		out_fail(out, r, "cannot make the library %s", opts->dir);
+		return r;
+	}
+	r = holder_make_lock(opts->dir);
+	if (r < 0)
+		out_fail(out, r, "cannot make the library %s", opts->dir);
+	else
+		r = fill(opts, out);
+	if (r < 0)
+		remove_library(opts->dir);
+	return r;
+}
+
+int library_join(const struct library_join_opts *opts, struct out *out)
+{
+	const struct uuid *library = &opts->introduction->library;
+	int r = check_new(library, out);
+
+	if (r < 0)
+		return r;
+	r = save_key(library, opts->key, out);
+	if (r == 0)
+		r = make(opts, out);
+	if (r < 0)
+		statedir_remove(library);
+	return r;
+}

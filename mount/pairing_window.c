@@ -1,0 +1,248 @@
+/* `lock` guards `news` and `closed`; the loop writes, the command reads. */
+#include "mount/pairing_window.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "mount/introduction.h"
+#include "net/pairing_host.h"
+#include "store/audit.h"
+#include "store/device.h"
+#include "store/event.h"
+
+struct pairing_window {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct pairing_news news; /* lock; left_ms is of the moment `at_ms` */
+	uint64_t at_ms;		  /* constant */
+	bool closed;		  /* lock */
+	unsigned seen;		  /* lock; the waiter's */
+	unsigned version;	  /* lock; counts changes */
+	struct pairing_window_opts opts;
+	struct pairing_host *host; /* the loop's; NULL once shut */
+};
+
+static void tell_change(struct pairing_window *w)
+{
+	w->version++;
+	pthread_cond_broadcast(&w->changed);
+}
+
+/* --- letting in --- */
+
+struct newcomer {
+	const uint8_t *key;
+	const char *name;
+};
+
+static int do_add(struct txn *txn, void *arg)
+{
+	const struct newcomer *n = arg;
+	int r = device_add(txn, n->key, n->name, strlen(n->name), NULL, NULL);
+
+	return r < 0 ? r : audit_add(txn, "pair", n->name);
+}
+
+static enum pairing_outcome let_in(struct pairing_window *w, const struct newcomer *newcomer)
+{
+	const struct store_write_opts opts = {.priority = STORE_INTERACTIVE};
+	int r = store_write(w->opts.store, &opts, do_add, (void *)newcomer);
+	char line[400];
+
+	if (r == -EEXIST)
+		return PAIRING_ALREADY_MEMBER;
+	if (r < 0) {
+		pthread_mutex_lock(&w->lock);
+		w->news.error = r;
+		pthread_mutex_unlock(&w->lock);
+		return PAIRING_REFUSED;
+	}
+	snprintf(line, sizeof(line), "%s has joined the library", newcomer->name);
+	(void)event_add(w->opts.store, "info", line);
+	return PAIRING_PAIRED;
+}
+
+static enum pairing_outcome decide(void *arg, const uint8_t *peer_key, const void *payload, size_t len)
+{
+	struct pairing_window *w = arg;
+	char name[TEXT_NAME_MAX + 1];
+	const struct newcomer newcomer = {.key = peer_key, .name = name};
+	enum pairing_outcome outcome;
+
+	if (introduction_read_device(payload, len, name) < 0)
+		return PAIRING_REFUSED;
+	outcome = let_in(w, &newcomer);
+	pthread_mutex_lock(&w->lock);
+	snprintf(w->news.device, sizeof(w->news.device), "%s", name);
+	tell_change(w);
+	pthread_mutex_unlock(&w->lock);
+	return outcome;
+}
+
+static void ended(void *arg, enum pairing_outcome outcome, unsigned runs_left)
+{
+	struct pairing_window *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->news.last_outcome = outcome;
+	w->news.runs_left = runs_left;
+	w->news.runs++;
+	tell_change(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void over(void *arg, enum pairing_code_state reason)
+{
+	struct pairing_window *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->news.over = true;
+	w->news.reason = reason;
+	tell_change(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* --- opening and closing --- */
+
+static int device_name(struct store *store, char ret_name[TEXT_NAME_MAX + 1])
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct device device;
+	struct db *db;
+	int r = store_reader(store, &db);
+
+	if (r == 0)
+		r = device_find(db, &store_info(store)->device, &device, &rows);
+	if (r < 0)
+		return r;
+	snprintf(ret_name, TEXT_NAME_MAX + 1, "%.*s", (int)device.name_len, device.name);
+	return 0;
+}
+
+static int open_host(struct pairing_window *w)
+{
+	_cleanup_(buf_release) struct buf payload = BUF_INIT;
+	char name[TEXT_NAME_MAX + 1];
+	struct pairing_host_opts opts = {
+		.static_secret = key_secret(w->opts.key),
+		.discovery = w->opts.discovery,
+		.name = name,
+		.decide = decide,
+		.ended = ended,
+		.over = over,
+		.arg = w,
+	};
+	int r = device_name(w->opts.store, name);
+
+	if (r == 0)
+		r = introduction_of_library(w->opts.store, &payload);
+	if (r < 0)
+		return r;
+	opts.payload = payload.data;
+	opts.payload_len = payload.len;
+	return pairing_host_open(w->opts.loop, &opts, &w->host);
+}
+
+static void window_destroy(struct pairing_window *w)
+{
+	explicit_bzero(w->news.code, sizeof(w->news.code));
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+int pairing_window_open(const struct pairing_window_opts *opts, struct pairing_window **ret_window)
+{
+	struct pairing_window *w = calloc(1, sizeof(*w));
+	pthread_condattr_t attr;
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	w->opts = *opts;
+	r = open_host(w);
+	if (r < 0) {
+		window_destroy(w);
+		return r;
+	}
+	snprintf(w->news.code, sizeof(w->news.code), "%s", pairing_host_code(w->host));
+	w->news.left_ms = pairing_host_left_ms(w->host);
+	w->news.runs_left = PAIRING_CODE_RUNS;
+	w->at_ms = clock_monotonic_ms();
+	*ret_window = w;
+	return 0;
+}
+
+void pairing_window_take(struct pairing_window *window, uv_tcp_t *tcp)
+{
+	(void)pairing_host_take(window->host, tcp);
+}
+
+static void on_closed(void *arg)
+{
+	struct pairing_window *w = arg;
+
+	pthread_mutex_lock(&w->lock);
+	w->closed = true;
+	tell_change(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void pairing_window_shut(struct pairing_window *w)
+{
+	struct pairing_host *host = w->host;
+
+	w->host = NULL;
+	if (host)
+		pairing_host_close(host, on_closed, w);
+}
+
+void pairing_window_free(struct pairing_window *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (!w->closed)
+		pthread_cond_wait(&w->changed, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	window_destroy(w);
+}
+
+/* --- looking --- */
+
+void pairing_window_look(struct pairing_window *w, struct pairing_news *ret_news)
+{
+	uint64_t gone_ms = clock_monotonic_ms() - w->at_ms;
+
+	pthread_mutex_lock(&w->lock);
+	*ret_news = w->news;
+	w->seen = w->version;
+	pthread_mutex_unlock(&w->lock);
+	ret_news->left_ms = gone_ms < ret_news->left_ms ? ret_news->left_ms - gone_ms : 0;
+}
+
+void pairing_window_wait(struct pairing_window *w, unsigned ms)
+{
+	uint64_t until_ns = clock_monotonic_ns() + (uint64_t)ms * 1000000;
+	struct timespec until = {
+		.tv_sec = (time_t)(until_ns / 1000000000),
+		.tv_nsec = (long)(until_ns % 1000000000),
+	};
+	int r = 0;
+
+	pthread_mutex_lock(&w->lock);
+	while (w->seen == w->version && r == 0)
+		r = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+	pthread_mutex_unlock(&w->lock);
+}

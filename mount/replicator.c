@@ -1,0 +1,533 @@
+/* Each effect that needs the database becomes a job on libuv's pool and is reported to the core when it is done, on the
+ * loop. Until the last job is back, the core and the store must stay: `jobs` counts them.
+ *
+ * Messages that the node cannot take wait in their peer's outbox, in order. The core bounds what is on its way to one peer,
+ * so an outbox is small; one that grows beyond OUTBOX_BYTES ends the connection. */
+#include "mount/replicator.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "mount/sync_events.h"
+#include "store/ack.h"
+#include "store/replica.h"
+
+#define OUTBOX_BYTES (32 * 1024 * 1024)
+#define ACKS_SAVE_MS 2000
+#define SOFTWARE     "shelf 0.1"
+
+struct parcel { /* a message that waits */
+	struct buf bytes;
+	struct parcel *next;
+};
+
+struct outbox {
+	struct uuid peer;
+	struct parcel *first, **last;
+	size_t bytes;
+	struct outbox *next;
+};
+
+struct replicator {
+	struct replicator_opts opts;
+	struct core *core;
+	uv_timer_t wake;
+	uv_timer_t save; /* of acknowledgements */
+	struct outbox *outboxes;
+	unsigned jobs;
+	unsigned handles; /* that are not closed yet */
+	bool closing;
+	void (*done)(void *arg);
+	void *done_arg;
+};
+
+struct job {
+	uv_work_t work;
+	struct replicator *replicator;
+	struct effect effect;
+	int result;
+	struct range range;
+	struct buf body;   /* READ: the range's; SNAPSHOT_READ: the rows */
+	struct buf cursor; /* SNAPSHOT_READ */
+	struct applied applied;
+	struct vector own;
+	uint64_t epoch;
+};
+
+static struct core_now now_of(void)
+{
+	return (struct core_now){.mono_ms = clock_monotonic_ms(), .wall_ms = clock_wall_ms()};
+}
+
+static void pump(struct replicator *r);
+
+/* --- sending --- */
+
+static void parcel_free(struct parcel *p)
+{
+	buf_release(&p->bytes);
+	free(p);
+}
+
+static void outbox_clear(struct outbox *box)
+{
+	while (box->first) {
+		struct parcel *p = box->first;
+		box->first = p->next;
+		parcel_free(p);
+	}
+	box->last = &box->first;
+	box->bytes = 0;
+}
+
+static struct outbox *outbox_of(struct replicator *r, const struct uuid *peer)
+{
+	struct outbox *box;
+
+	for (box = r->outboxes; box; box = box->next)
+		if (uuid_cmp(&box->peer, peer) == 0)
+			return box;
+	box = calloc(1, sizeof(*box));
+	if (!box)
+		return NULL;
+	box->peer = *peer;
+	box->last = &box->first;
+	box->next = r->outboxes;
+	r->outboxes = box;
+	return box;
+}
+
+/* Takes over the bytes. */
+static int put_away(struct outbox *box, struct buf *bytes)
+{
+	struct parcel *p;
+
+	if (box->bytes + bytes->len > OUTBOX_BYTES)
+		return -ENOBUFS;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->bytes = *bytes;
+	*bytes = BUF_INIT;
+	*box->last = p;
+	box->last = &p->next;
+	box->bytes += p->bytes.len;
+	return 0;
+}
+
+static void send_message(struct replicator *r, const struct uuid *peer, struct buf *bytes)
+{
+	struct outbox *box = outbox_of(r, peer);
+	int result = -ENOMEM;
+
+	if (box && !box->first)
+		result = r->opts.send(r->opts.arg, peer, bytes->data, bytes->len);
+	else if (box)
+		result = -EAGAIN;
+	if (result == -EAGAIN)
+		result = put_away(box, bytes);
+	if (result < 0 && result != -ENOTCONN) {
+		log_warn("a message could not be sent: %s", err_str(result));
+		r->opts.close(r->opts.arg, peer);
+	}
+}
+
+void replicator_writable(struct replicator *r, const struct uuid *peer)
+{
+	struct outbox *box = outbox_of(r, peer);
+
+	while (box && box->first) {
+		struct parcel *p = box->first;
+
+		if (r->opts.send(r->opts.arg, peer, p->bytes.data, p->bytes.len) == -EAGAIN)
+			return;
+		box->first = p->next;
+		if (!box->first)
+			box->last = &box->first;
+		box->bytes -= p->bytes.len;
+		parcel_free(p);
+	}
+}
+
+/* --- jobs --- */
+
+static void read_state(struct job *job)
+{
+	struct store *store = job->replicator->opts.store;
+
+	if (job->result < 0)
+		return;
+	job->epoch = store_info(store)->epoch;
+	job->result = replica_ops.vector(store, &job->own);
+}
+
+static void on_pool(uv_work_t *work)
+{
+	struct job *job = work->data;
+	struct effect *e = &job->effect;
+	struct store *store = job->replicator->opts.store;
+	uint64_t wall_ms = clock_wall_ms();
+
+	switch (e->kind) {
+	case EFFECT_READ:
+		job->result = replica_ops.read(store, &e->request, &job->range, &job->body);
+		break;
+	case EFFECT_APPLY:
+		job->result = replica_ops.apply(store, &e->range, wall_ms, &job->applied);
+		break;
+	case EFFECT_SNAPSHOT_READ:
+		job->result = replica_ops.snapshot_read(store, &e->bytes, RANGE_BYTES_PULL, &job->body, &job->cursor);
+		break;
+	case EFFECT_SNAPSHOT_MERGE:
+		job->result = replica_ops.snapshot_merge(store, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL, wall_ms);
+		read_state(job);
+		break;
+	case EFFECT_CUT:
+		job->result = replica_ops.cut(store, &e->stream, e->upto);
+		read_state(job);
+		break;
+	case EFFECT_RELIST:
+		job->result = replica_ops.relist(store, &e->stream);
+		read_state(job);
+		break;
+	case EFFECT_NEW_EPOCH:
+		e->epoch.keep = effect_keep(e);
+		job->result = replica_ops.new_epoch(store, &e->epoch, wall_ms);
+		read_state(job);
+		break;
+	case EFFECT_MEMBERS:
+		job->result = replica_ops.snapshot_merge(store, e->bytes.data, e->bytes.len, NULL, wall_ms);
+		read_state(job);
+		break;
+	default:
+		job->result = -EINVAL;
+	}
+}
+
+static void report_job(struct replicator *r, struct job *job)
+{
+	struct effect *e = &job->effect;
+	struct core_now now = now_of();
+	uint32_t token = e->token;
+
+	switch (e->kind) {
+	case EFFECT_READ:
+		job->range.body = job->body.data;
+		job->range.body_len = job->body.len;
+		core_read_done(r->core, now, token, job->result, &job->range);
+		break;
+	case EFFECT_APPLY:
+		core_applied(r->core, now, token, job->result, &job->applied);
+		break;
+	case EFFECT_SNAPSHOT_READ:
+		core_snapshot_read(r->core, now, token, job->result, &job->body, &job->cursor);
+		break;
+	case EFFECT_SNAPSHOT_MERGE:
+		core_snapshot_merged(r->core, now, token, job->result, &job->own);
+		break;
+	case EFFECT_CUT:
+		core_cut_done(r->core, now, token, job->result, &job->own);
+		break;
+	case EFFECT_RELIST:
+		core_reloaded(r->core, now, token, job->result, &job->own);
+		break;
+	case EFFECT_NEW_EPOCH:
+		core_epoch_done(r->core, now, token, job->result, &job->own, job->epoch);
+		break;
+	case EFFECT_MEMBERS:
+		if (job->result >= 0)
+			core_reload(r->core, now, &job->own, job->epoch);
+		else
+			log_warn("what a peer says of the members cannot be merged: %s", err_str(job->result));
+		break;
+	default:
+		break;
+	}
+}
+
+static bool tells_of_members(const struct job *job)
+{
+	return job->effect.kind == EFFECT_MEMBERS || job->effect.kind == EFFECT_SNAPSHOT_MERGE ||
+	       (job->effect.kind == EFFECT_APPLY && job->applied.members_changed);
+}
+
+static void job_free(struct job *job)
+{
+	buf_release(&job->body);
+	buf_release(&job->cursor);
+	vector_release(&job->own);
+	effect_release(&job->effect);
+	free(job);
+}
+
+static void finish(struct replicator *r);
+
+static void after_pool(uv_work_t *work, int status)
+{
+	struct job *job = work->data;
+	struct replicator *r = job->replicator;
+
+	r->jobs--;
+	if (r->closing) {
+		job_free(job);
+		finish(r);
+		return;
+	}
+	report_job(r, job);
+	if (job->result >= 0 && tells_of_members(job))
+		r->opts.members_changed(r->opts.arg);
+	job_free(job);
+	pump(r);
+}
+
+/* Takes over the effect. */
+static void start_job(struct replicator *r, struct effect *e)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		log_error("no memory for replication");
+		effect_release(e);
+		return;
+	}
+	job->replicator = r;
+	job->effect = *e;
+	job->effect.range.body = job->effect.bytes.data;
+	job->work.data = job;
+	r->jobs++;
+	uv_queue_work(r->opts.loop, &job->work, on_pool, after_pool);
+}
+
+/* --- effects --- */
+
+static void save_acks(uv_timer_t *timer)
+{
+	struct replicator *r = timer->data;
+	int result = acks_save(r->opts.store, core_acks(r->core));
+
+	if (result < 0)
+		log_debug("acknowledgements are not kept: %s", err_str(result));
+}
+
+static void carry_out(struct replicator *r, struct effect *e)
+{
+	switch (e->kind) {
+	case EFFECT_SEND:
+		send_message(r, &e->peer, &e->bytes);
+		break;
+	case EFFECT_CLOSE:
+		r->opts.close(r->opts.arg, &e->peer);
+		break;
+	case EFFECT_ACKS_CHANGED:
+		if (!uv_is_active((uv_handle_t *)&r->save))
+			uv_timer_start(&r->save, save_acks, ACKS_SAVE_MS, 0);
+		break;
+	case EFFECT_EVENT:
+		sync_events_tell(r->opts.store, e->event, &e->peer, e->text);
+		break;
+	case EFFECT_STATE:
+		log_info("the library is %s", core_state_name(e->state));
+		break;
+	default:
+		start_job(r, e);
+		return;
+	}
+	effect_release(e);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct replicator *r = timer->data;
+
+	core_tick(r->core, now_of());
+	pump(r);
+}
+
+/* After each event: carries out what came of it, and waits for the next moment that matters. */
+static void pump(struct replicator *r)
+{
+	struct effect e;
+	uint64_t wake_ms, now_ms;
+
+	while (core_next(r->core, &e) == 0)
+		carry_out(r, &e);
+	wake_ms = core_wake_ms(r->core);
+	now_ms = clock_monotonic_ms();
+	if (wake_ms == UINT64_MAX)
+		uv_timer_stop(&r->wake);
+	else
+		uv_timer_start(&r->wake, on_timer, wake_ms > now_ms ? wake_ms - now_ms : 0, 0);
+}
+
+/* --- events --- */
+
+void replicator_up(struct replicator *r, const struct uuid *peer)
+{
+	struct outbox *box = outbox_of(r, peer);
+
+	if (box)
+		outbox_clear(box);
+	core_peer_up(r->core, now_of(), peer);
+	pump(r);
+}
+
+void replicator_down(struct replicator *r, const struct uuid *peer)
+{
+	struct outbox *box = outbox_of(r, peer);
+
+	if (box)
+		outbox_clear(box);
+	core_peer_down(r->core, now_of(), peer);
+	pump(r);
+}
+
+void replicator_message(struct replicator *r, const struct uuid *peer, const void *message, size_t len)
+{
+	core_message(r->core, now_of(), peer, message, len);
+	pump(r);
+}
+
+static int own_streams(struct replicator *r, struct vector *ret_own)
+{
+	_cleanup_(vector_release) struct vector all = VECTOR_INIT;
+	const struct store_info *info = store_info(r->opts.store);
+	int result = replica_ops.vector(r->opts.store, &all);
+
+	for (size_t i = 0; result >= 0 && i < all.count; i++) {
+		const struct origin *origin = &all.items[i].id.origin;
+		if (uuid_cmp(&origin->device, &info->device) == 0 && origin->epoch == info->epoch)
+			result = vector_set(ret_own, &all.items[i]);
+	}
+	ret_own->shared_digest = all.shared_digest;
+	ret_own->clock = all.clock;
+	return result;
+}
+
+void replicator_committed(struct replicator *r)
+{
+	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
+	int result = own_streams(r, &own);
+
+	if (result >= 0)
+		result = core_committed(r->core, now_of(), &own);
+	if (result < 0)
+		log_warn("what was changed here is told to peers later: %s", err_str(result));
+	pump(r);
+}
+
+void replicator_members(struct replicator *r, const struct uuid *members, size_t count, const void *registers, size_t len)
+{
+	core_members(r->core, now_of(), members, count, registers, len);
+	pump(r);
+}
+
+static const uint8_t state_kinds[] = {MODEL_LOCATION, MODEL_ENTRY, MODEL_AUDIT};
+
+void replicator_set(struct replicator *r, const struct uuid *peer, const struct peer_settings *settings)
+{
+	core_enable_peer(r->core, now_of(), peer, settings->sync);
+	for (size_t i = 0; i < sizeof(state_kinds); i++)
+		core_take(r->core, now_of(), peer, state_kinds[i], (settings->kinds >> (state_kinds[i] - MODEL_LOCATION) & 1) != 0);
+	pump(r);
+}
+
+/* --- beginning and end --- */
+
+static int make_core(struct replicator *r)
+{
+	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
+	_cleanup_(acks_release) struct acks acks = ACKS_INIT;
+	const struct store_info *info = store_info(r->opts.store);
+	const struct core_opts opts = {
+		.self = info->device,
+		.library = info->library,
+		.instance = uuid_random(),
+		.software = SOFTWARE,
+		.port = r->opts.port,
+	};
+	int result = replica_ops.vector(r->opts.store, &own);
+
+	if (result >= 0)
+		result = core_new(&opts, &own, info->epoch, now_of(), &r->core);
+	if (result >= 0 && acks_load(r->opts.store, &acks) >= 0) /* without them it only takes longer */
+		result = core_restore_acks(r->core, &acks);
+	return result;
+}
+
+int replicator_new(const struct replicator_opts *opts, struct replicator **ret_replicator)
+{
+	struct replicator *r = calloc(1, sizeof(*r));
+	int result;
+
+	if (!r)
+		return -ENOMEM;
+	r->opts = *opts;
+	result = make_core(r);
+	if (result < 0) {
+		core_free(r->core);
+		free(r);
+		return result;
+	}
+	uv_timer_init(opts->loop, &r->wake);
+	uv_timer_init(opts->loop, &r->save);
+	r->wake.data = r->save.data = r;
+	r->handles = 2;
+	*ret_replicator = r;
+	pump(r);
+	return 0;
+}
+
+static void finish(struct replicator *r)
+{
+	if (r->jobs > 0 || r->handles > 0)
+		return;
+	while (r->outboxes) {
+		struct outbox *box = r->outboxes;
+		r->outboxes = box->next;
+		outbox_clear(box);
+		free(box);
+	}
+	core_free(r->core);
+	if (r->done)
+		r->done(r->done_arg);
+	free(r);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct replicator *r = handle->data;
+
+	r->handles--;
+	finish(r);
+}
+
+void replicator_close(struct replicator *r, void (*done)(void *arg), void *arg)
+{
+	save_acks(&r->save);
+	r->closing = true;
+	r->done = done;
+	r->done_arg = arg;
+	uv_close((uv_handle_t *)&r->wake, on_closed);
+	uv_close((uv_handle_t *)&r->save, on_closed);
+}
+
+/* --- looking --- */
+
+enum core_state replicator_state(const struct replicator *r)
+{
+	return core_state(r->core);
+}
+
+int replicator_peer(const struct replicator *r, const struct uuid *peer, struct core_peer *ret_peer)
+{
+	for (size_t i = 0; core_peer_at(r->core, i, ret_peer); i++)
+		if (uuid_cmp(&ret_peer->device, peer) == 0)
+			return 0;
+	return -ENOENT;
+}

@@ -1,0 +1,107 @@
+#include "mount/standing.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "mount/library.h"
+#include "mount/out.h"
+#include "store/store.h"
+
+static void add_live(struct library *library, const struct uuid *device, struct standing *s)
+{
+	struct network_peer peer;
+
+	if (!library->network || network_peer(library->network, device, &peer) < 0)
+		return;
+	s->online = peer.node.connected;
+	if (peer.node.last_seen_ms > s->seen_ms)
+		s->seen_ms = peer.node.last_seen_ms;
+	if (peer.node.address[0] != '\0' && (peer.node.connected || s->address[0] == '\0'))
+		snprintf(s->address, sizeof(s->address), "%.*s", (int)sizeof(s->address) - 1, peer.node.address);
+	s->round_trip_us = peer.node.round_trip_us;
+	s->has_core = peer.has_core;
+	if (!peer.has_core)
+		return;
+	s->behind = peer.core.behind_log + peer.core.behind_state;
+	s->ahead = peer.core.ahead_log + peer.core.ahead_state;
+	s->clock_offset_ms = peer.core.clock_offset_ms;
+	s->clock_differs = peer.core.clock_differs;
+}
+
+struct standing standing_of(struct library *library, const struct uuid *device)
+{
+	struct standing s = {.self = uuid_cmp(device, &store_info(library->store)->device) == 0};
+	struct peer peer;
+
+	if (s.self)
+		return s;
+	if (peer_get(library->store, device, &peer) == 0) {
+		s.seen_ms = peer.seen_ms;
+		snprintf(s.address, sizeof(s.address), "%s", peer.address);
+		snprintf(s.error, sizeof(s.error), "%s", peer.error);
+	}
+	add_live(library, device, &s);
+	return s;
+}
+
+static void put_when(uint64_t ms, struct buf *text)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	char when[32];
+	struct tm tm;
+
+	localtime_r(&seconds, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M", &tm);
+	buf_append_str(text, when);
+}
+
+static void put_count(struct buf *text, uint64_t count, const char *what)
+{
+	char number[OUT_NUMBER_LEN];
+
+	if (count > 0)
+		buf_printf(text, ", %s %s %s", out_count_text(count, number), count == 1 ? "change" : "changes", what);
+}
+
+void standing_text(const struct standing *s, struct buf *ret_text)
+{
+	if (s->self) {
+		buf_append_str(ret_text, "this device");
+		return;
+	}
+	buf_append_str(ret_text, s->online ? "online" : "offline");
+	if (!s->online && s->seen_ms > 0) {
+		buf_append_str(ret_text, ", last seen ");
+		put_when(s->seen_ms, ret_text);
+	} else if (!s->online) {
+		buf_append_str(ret_text, ", never seen");
+	}
+	if (s->online && s->clock_differs)
+		buf_printf(ret_text, ", its clock is %lld s %s: nothing is exchanged",
+			   (long long)(s->clock_offset_ms < 0 ? -s->clock_offset_ms : s->clock_offset_ms) / 1000,
+			   s->clock_offset_ms < 0 ? "behind" : "ahead");
+	if (s->online && s->has_core) {
+		put_count(ret_text, s->behind, "to go there");
+		put_count(ret_text, s->ahead, "to come");
+	}
+	if (!s->online && s->error[0] != '\0')
+		buf_printf(ret_text, " (%s)", s->error);
+}
+
+void standing_json(const struct standing *s, struct buf *b)
+{
+	buf_printf(b, ", \"this\": %s", s->self ? "true" : "false");
+	if (s->self)
+		return;
+	buf_printf(b, ", \"online\": %s, \"seen_ms\": %llu, \"address\": ", s->online ? "true" : "false",
+		   (unsigned long long)s->seen_ms);
+	buf_json(b, s->address, strlen(s->address));
+	buf_printf(b, ", \"round_trip_us\": %u", s->round_trip_us);
+	if (s->has_core)
+		buf_printf(b, ", \"behind\": %llu, \"ahead\": %llu, \"clock_offset_ms\": %lld", (unsigned long long)s->behind,
+			   (unsigned long long)s->ahead, (long long)s->clock_offset_ms);
+	buf_append_str(b, ", \"error\": ");
+	buf_json(b, s->error, strlen(s->error));
+}

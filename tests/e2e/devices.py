@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Devices find, trust and reach each other: pairing, connections and removal on a network of namespaces."""
+
+import os
+import time
+
+import lan
+import lib
+from lib import check, equal, must, within
+
+lan.enter()
+
+
+def begin(net, *names):
+    """The first one has the library, mounted."""
+    devices = [net.device(name) for name in names]
+    devices[0].create()
+    devices[0].mount()
+    return devices
+
+
+def each_sees_the_other(a, b, seconds=20):
+    within(seconds, f"{a.name} sees {b.name}", lambda: a.sees(b))
+    within(seconds, f"{b.name} sees {a.name}", lambda: b.sees(a))
+
+
+def by_broadcast(home):
+    """A code is shown here and typed there; both are connected from then on."""
+    with lan.Lan(home) as net:
+        a, b = begin(net, "desktop", "laptop")
+        said = lan.let_in(a, b)
+        check("Joined the library 'Test'" in said, f"it says what was made: {said!r}")
+        equal(oct(os.stat(os.path.join(b.state)).st_mode & 0o77), "0o0", "nobody else looks into its state folder")
+        b.mount()
+        each_sees_the_other(a, b)
+        check("laptop" in os.listdir(os.path.join(a.mnt, "devices")), "the new device is in the tree here")
+        within(10, "and the old one there", lambda: "desktop" in os.listdir(os.path.join(b.mnt, "devices")))
+        info = a.devices()["laptop"]
+        check(info["address"].startswith("10.7.0.2:"), f"its address is known: {info}")
+        check(info["round_trip_us"] > 0, f"and the round trip: {info}")
+        check("peer       laptop: online" in a.on("status"), "status says so, too")
+        b.unmount()
+        within(10, "a device that was unmounted is offline at once", lambda: a.sees(b, False))
+        check("last seen" in a.on("device", "list"), "and it says when it was last seen")
+
+
+def by_address(home):
+    """Where no beacon goes: --address."""
+    with lan.Lan(home) as net:
+        a, b = net.device("desktop"), net.device("laptop")
+        a.create()
+        a.mount("--no-discovery", "--listen", ":4100")
+        code, process = a.pair()
+        done = b.run("join", code, b.lib, "--device", "laptop", timeout=90)
+        equal(done.returncode, 69, f"nobody is found: {done.stderr!r}")
+        check(b"--address" in done.stderr, f"it says what to do: {done.stderr!r}")
+        check(not os.path.exists(b.lib), "nothing was made")
+        done = b.join(code, "--address", f"{a.address}:4100", "--no-discovery")
+        equal(done.returncode, 0, f"by address: {done.stderr!r}")
+        process.communicate(timeout=30 * lib.PATIENCE)
+        b.mount("--no-discovery")
+        each_sees_the_other(a, b)
+        b.unmount()
+        b.mount("--no-discovery")
+        within(20, "the address is remembered", lambda: b.sees(a))
+
+
+def three(home):
+    """Whom one has let in, all accept, also when they were away."""
+    with lan.Lan(home) as net:
+        a, b, c = begin(net, "one", "two", "three")
+        lan.let_in(a, b)
+        b.mount()
+        each_sees_the_other(a, b)
+        b.unmount()
+        lan.let_in(a, c)  # two is away
+        c.mount()
+        each_sees_the_other(a, c)
+        a.unmount()
+        b.mount()  # it has never heard of three, and one is away: nobody vouches for three
+        time.sleep(3)
+        check("three" not in b.devices(), "two does not take the word of a stranger")
+        a.mount()
+        within(30, "two hears of three", lambda: "three" in b.devices())
+        each_sees_the_other(b, c, 40)
+
+
+def wrong_codes(home):
+    """Three tries, and every way in which it can fail has its sentence; nothing is left behind."""
+    with lan.Lan(home) as net:
+        a, b = begin(net, "desktop", "laptop")
+        code, process = a.pair()
+        wrong = ("B" if code[0] == "A" else "A") + code[1:]
+        for i in range(3):
+            done = b.join(wrong)
+            equal(done.returncode, 77, f"a wrong code, {i + 1}: {done.stderr!r}")
+            check(b"wrong" in done.stderr or b"used up" in done.stderr, f"it says so: {done.stderr!r}")
+        _, err = process.communicate(timeout=20 * lib.PATIENCE)
+        equal(process.returncode, 77, f"the code is used up: {err!r}")
+        check(b"used up" in err, f"and the other side says so: {err!r}")
+        done = b.join(code)
+        check(done.returncode in (69, 77), f"the right one comes too late: {done.returncode} {done.stderr!r}")
+        check(not os.path.exists(b.lib), "no library was made")
+        equal([n for n in os.listdir(b.state)] if os.path.exists(b.state) else [], [], "and no key is left")
+        equal(len(a.devices()), 1, "nobody was let in")
+        for bad in ("ABCD", "ABCD-12345", "IIII-1111", ""):
+            equal(b.join(bad).returncode, 2, f"{bad!r} is no code")
+        done = b.join("ABCD-2345", "--address", "nonsense")
+        equal(done.returncode, 2, f"nonsense is no address: {done.stderr!r}")
+        code, process = a.pair()
+        done = a.run("-l", a.lib, "pair")
+        equal(done.returncode, 75, f"one code at a time: {done.stderr!r}")
+        process.terminate()
+        process.communicate(timeout=20 * lib.PATIENCE)
+        logs = open(os.path.join(a.state, os.listdir(a.state)[0], "log"), encoding="utf8").read()
+        check(code not in logs and code.replace("-", "") not in logs, "no code is in the log")
+
+
+def cable(home):
+    """Pulled and put back; another address; a crash."""
+    with lan.Lan(home) as net:
+        a, b = begin(net, "desktop", "laptop")
+        lan.let_in(a, b)
+        b.mount()
+        each_sees_the_other(a, b)
+        b.pull()
+        within(60, "the silence is noticed", lambda: a.sees(b, False) and b.sees(a, False))
+        b.plug()
+        each_sees_the_other(a, b, 60)
+        b.move_to("10.7.0.77")
+        within(60, "it is found at its new address",
+               lambda: a.sees(b) and a.devices()["laptop"]["address"].startswith("10.7.0.77"))
+        b.kill()
+        within(10, "a crash is noticed", lambda: a.sees(b, False))
+        b.mount()
+        each_sees_the_other(a, b, 40)
+
+
+def one_way(home):
+    """Only one side can dial, as behind NAT."""
+    with lan.Lan(home) as net:
+        a, b = begin(net, "server", "laptop")
+        lan.let_in(a, b)
+        b.mount("--listen", "127.0.0.1:4200", "--no-discovery")
+        each_sees_the_other(a, b, 40)
+
+
+def removed(home):
+    """A removed device is cut at once, everywhere, and finds it out."""
+    with lan.Lan(home) as net:
+        a, b, c = begin(net, "one", "two", "three")
+        lan.let_in(a, b)
+        b.mount()
+        lan.let_in(b, c)
+        c.mount()
+        each_sees_the_other(a, c, 40)
+        said = a.on("device", "remove", "two")
+        check("three" in said, f"it says whom the removed one had added: {said!r}")
+        within(10, "it is cut", lambda: "two" not in a.devices())
+        within(20, "also where it was only heard of", lambda: "two" not in c.devices())
+        within(20, "it is no longer in the tree", lambda: "two" not in os.listdir(os.path.join(c.mnt, "devices")))
+        check(c.sees(a), "the others stay connected")
+        b.unmount()
+        b.mount()
+        time.sleep(3)
+        check(not b.sees(a), "it does not get in again")
+
+
+def bad_line(home):
+    """200 ms delay and 5 % loss."""
+    with lan.Lan(home) as net:
+        a, b = begin(net, "near", "far")
+        b.slow("delay", "200ms", "loss", "5%")
+        lan.let_in(a, b)
+        b.mount()
+        each_sees_the_other(a, b, 60)
+        check(a.devices()["far"]["round_trip_us"] > 150_000, f"the round trip is measured: {a.devices()['far']}")
+
+
+def found(home):
+    """`discover` lists who shows a code."""
+    with lan.Lan(home) as net:
+        a, b = begin(net, "desktop", "laptop")
+        equal(b.shelf("discover"), "", "nobody yet")
+        code, process = a.pair()
+        said = b.shelf("discover")
+        check(said.startswith(f"desktop\t{a.address}:"), f"there it is: {said!r}")
+        check(code not in said, "without its code")
+        process.terminate()
+        process.communicate(timeout=20 * lib.PATIENCE)
+
+
+lib.run(by_broadcast, by_address, three, wrong_codes, cable, one_way, removed, bad_line, found)

@@ -1,0 +1,181 @@
+"""A local network for the tests of several devices: a switch in a network namespace of the test's own, and devices, each with
+a namespace, a cable to the switch and everything else that shelf needs. Needs root, unshare, nsenter and ip."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import lib
+
+
+def enter():
+    """Runs the script again in a network of its own; skips it, with the reason, where that is not allowed."""
+    if os.environ.get("LAN_INSIDE"):
+        return
+    if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
+        print("SKIPPED: several devices with mounts need root, unshare, nsenter and ip")
+        sys.exit(77)
+    if subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
+        print("SKIPPED: network namespaces are not allowed here")
+        sys.exit(77)
+    os.environ["LAN_INSIDE"] = "1"
+    os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+
+
+def ip(*words, pid=None, fails=False):
+    inside = ["nsenter", "-t", str(pid), "-n"] if pid else []
+    done = subprocess.run([*inside, "ip", *map(str, words)], capture_output=True, check=False)
+    if done.returncode and not fails:
+        raise lib.Failed(f"ip {' '.join(map(str, words))}: {done.stderr.decode()}")
+
+
+class Lan:
+    """The switch. `close` takes everything down that was plugged in."""
+
+    def __init__(self, home):
+        self.home, self.devices, self.number = home, [], 0
+        ip("link", "set", "lo", "up")
+        ip("link", "del", "switch", fails=True)
+        ip("link", "add", "switch", "type", "bridge", "forward_delay", "0")
+        ip("link", "set", "switch", "up")
+
+    def device(self, name):
+        self.number += 1
+        device = Device(self, name, self.number)
+        self.devices.append(device)
+        return device
+
+    def close(self):
+        for device in self.devices:
+            device.close()
+        ip("link", "del", "switch", fails=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Device:
+    """One machine: `lib` is its library folder, `mnt` its mount, `real` a folder of files."""
+
+    def __init__(self, lan, name, number):
+        self.lan, self.name, self.number = lan, name, number
+        self.dir = os.path.join(lan.home.dir, name)
+        self.state, self.real, self.mnt = (os.path.join(self.dir, part) for part in ("state", "real", "mnt"))
+        self.lib = os.path.join(self.dir, "Test.sdlibrary")
+        for path in (self.dir, self.real, self.mnt):
+            os.mkdir(path)
+        self.env = dict(lan.home.env, SHELF_STATE_DIR=self.state, HOME=self.dir)
+        self.net = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo there; exec sleep 3600"], stdout=subprocess.PIPE)
+        self.net.stdout.readline()
+        self.cable = f"cable{number}"
+        self.address = f"10.7.0.{number}"
+        ip("link", "set", "lo", "up", pid=self.net.pid)
+        ip("link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "netns", self.net.pid)
+        ip("link", "set", self.cable, "master", "switch")
+        ip("link", "set", "eth0", "addrgenmode", "none", pid=self.net.pid)
+        ip("addr", "add", f"{self.address}/24", "brd", "+", "dev", "eth0", pid=self.net.pid)
+        ip("link", "set", "eth0", "up", pid=self.net.pid)
+        ip("link", "set", self.cable, "up")
+
+    # -- the cable --
+
+    def pull(self):
+        ip("link", "set", self.cable, "down")
+
+    def plug(self):
+        ip("link", "set", self.cable, "up")
+
+    def move_to(self, address):
+        ip("addr", "flush", "dev", "eth0", pid=self.net.pid)
+        ip("addr", "add", f"{address}/24", "brd", "+", "dev", "eth0", pid=self.net.pid)
+        self.address = address
+
+    def slow(self, *rule):
+        """A rule of netem; skips where the kernel has none."""
+        done = subprocess.run(["tc", "qdisc", "add", "dev", self.cable, "root", "netem", *rule], capture_output=True, check=False) \
+            if shutil.which("tc") else None
+        if not done or done.returncode:
+            raise lib.Skip("the kernel has no netem" if done else "tc is missing")
+
+    # -- shelf --
+
+    def words(self, *args):
+        return ["nsenter", "-t", str(self.net.pid), "-n", self.lan.home.shelf_path, *map(str, args)]
+
+    def run(self, *args, timeout=60, text=None):
+        return subprocess.run(self.words(*args), stdin=subprocess.DEVNULL if text is None else None, input=text,
+                              capture_output=True, timeout=timeout * lib.PATIENCE, cwd=self.dir, env=self.env, check=False)
+
+    def shelf(self, *args, **kwargs):
+        done = self.run(*args, **kwargs)
+        lib.must(done.returncode == 0, f"{self.name}: shelf {' '.join(map(str, args))}: exit {done.returncode}: "
+                                       f"{(done.stderr or done.stdout).decode(errors='replace').strip()}")
+        return done.stdout.decode(errors="surrogateescape")
+
+    def on(self, *args, **kwargs):
+        return self.shelf("-l", self.lib, *args, **kwargs)
+
+    def start(self, *args):
+        return subprocess.Popen(self.words(*args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                cwd=self.dir, env=self.env)
+
+    def create(self):
+        self.shelf("create", self.lib, "--name", "Test", "--device", self.name)
+
+    def mount(self, *options):
+        self.shelf("mount", self.lib, self.mnt, *options)
+
+    def unmount(self):
+        self.shelf("unmount", self.mnt)
+
+    def kill(self):
+        """kill -9 of the daemon, and the dead mount taken away."""
+        for pid in lib.processes_naming(self.dir):
+            lib.errno_of(os.kill, pid, 9)
+        if not lib.poll(lambda: not lib.processes_naming(self.dir), 10):
+            raise lib.Failed(f"{self.name}: a killed daemon is still there")
+        subprocess.run(["fusermount3", "-u", "-z", self.mnt], capture_output=True, check=False)
+
+    def pair(self, *options):
+        """`shelf pair` in the background; the code, and the process."""
+        process = self.start("-l", self.lib, "pair", *options)
+        code = process.stdout.readline().decode().strip()
+        if not code:
+            raise lib.Failed(f"{self.name}: no code: {process.stderr.read().decode()}")
+        return code, process
+
+    def join(self, code, *options, timeout=90):
+        return self.run("join", code, self.lib, "--device", self.name, *options, timeout=timeout)
+
+    def devices(self):
+        """By name, as `device list --json` has them."""
+        import json
+        return {d["name"]: d for d in json.loads(self.on("device", "list", "--json"))}
+
+    def sees(self, other, online=True):
+        return self.devices().get(other.name, {}).get("online") is online
+
+    def close(self):
+        subprocess.run(["fusermount3", "-u", "-z", self.mnt], capture_output=True, check=False)
+        lib.poll(lambda: not lib.processes_naming(self.dir), 5)
+        for pid in lib.processes_naming(self.dir):
+            lib.errno_of(os.kill, pid, 9)
+        self.net.kill()
+        self.net.wait()
+        ip("link", "del", self.cable, fails=True)
+
+
+def let_in(host, guest, *options):
+    """Pairs, and returns what `join` printed."""
+    code, process = host.pair()
+    done = guest.join(code, *options)
+    out, err = process.communicate(timeout=30 * lib.PATIENCE)
+    lib.must(done.returncode == 0, f"{guest.name} joins: exit {done.returncode}: {done.stderr.decode()} (there: {err.decode()})")
+    lib.equal(process.returncode, 0, f"{host.name} lets {guest.name} in: {err.decode()}")
+    lib.check(guest.name in out.decode(), f"and says who came: {out!r}")
+    return done.stdout.decode()
