@@ -297,6 +297,8 @@ void core_free(struct core *core)
 		return;
 	for (size_t i = 0; i < core->peer_count; i++)
 		free_peer(core->peers[i]);
+	for (size_t i = 0; i < core->pull_count; i++)
+		buf_release(&core->pulls[i].next_body);
 	for (size_t i = 0; i < core->task_count; i++)
 		vector_release(&core->tasks[i].covers);
 	for (size_t i = 0; i < core->effect_count; i++)

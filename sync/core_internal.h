@@ -53,12 +53,19 @@ struct note {
 	unsigned digest_misses;
 };
 
+/* While one piece is being applied, the next is asked for already and waits here: one applied, one on its way. */
 struct pull {
 	struct stream_id id;
 	struct uuid peer;
-	uint32_t request;   /* waiting for the answer; 0: none, or pushed to us */
-	uint32_t token;	    /* being applied; 0: not yet */
+	uint32_t request;     /* waiting for the answer; 0: none, or pushed to us */
+	uint64_t asked_since; /* with it */
+	bool asked_listing;
 	uint64_t deadline_ms;
+	uint32_t token; /* being applied; 0: nothing */
+	uint64_t upto;	/* where that leads to */
+	bool has_next;
+	struct range next;    /* its body is in next_body */
+	struct buf next_body; /* owned */
 };
 
 enum task_kind { TASK_SERVE, TASK_PUSH, TASK_SERVE_SNAPSHOT, TASK_MERGE, TASK_APPLY, TASK_CUT, TASK_RELIST, TASK_EPOCH };
