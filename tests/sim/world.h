@@ -71,6 +71,7 @@ void world_run(struct world *w, uint64_t until_ms);
 void world_start(struct world *w, unsigned i);
 void world_crash(struct world *w, unsigned i);
 void world_restore(struct world *w, unsigned i); /* to a copy of earlier, if there is one */
+void world_settings(struct world *w, unsigned i, bool plain); /* pause, peers off, kinds not taken: random, or none of it */
 void world_cut(struct world *w, unsigned a, unsigned b, bool cut);
 void world_report(struct world *w, unsigned i); /* its replica committed something */
 uint64_t world_wall(const struct world *w, unsigned i);
