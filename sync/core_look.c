@@ -6,8 +6,11 @@
 const char *core_state_name(enum core_state state)
 {
 	static const char *const names[] = {
-	    [CORE_UNINITIALIZED] = "Uninitialized", [CORE_BACKFILLING] = "Backfilling", [CORE_CATCHING_UP] = "CatchingUp",
-	    [CORE_READY] = "Ready",		    [CORE_PAUSED] = "Paused",
+	    [CORE_UNINITIALIZED] = "Uninitialized",
+	    [CORE_BACKFILLING] = "Backfilling",
+	    [CORE_CATCHING_UP] = "CatchingUp",
+	    [CORE_READY] = "Ready",
+	    [CORE_PAUSED] = "Paused",
 	};
 
 	return names[state];
@@ -39,7 +42,8 @@ const char *core_event_name(enum core_event event)
 	return names[event];
 }
 
-static void count_difference(const struct vector *has, const struct vector *lacks, uint64_t *ret_log, uint64_t *ret_state)
+static void count_difference(const struct vector *has, const struct vector *lacks, uint64_t *ret_log,
+			     uint64_t *ret_state)
 {
 	for (size_t i = 0; i < has->count; i++) {
 		const struct stream *s = &has->items[i];

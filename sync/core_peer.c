@@ -180,7 +180,8 @@ static int judge_clock(struct core *core, struct peer *peer, uint64_t wall_ms)
 			pull_drop_peer(core, &peer->device);
 			snapshot_drop_peer(core, &peer->device);
 		}
-		return core_tell(core, differs ? CORE_EVENT_PEER_CLOCK : CORE_EVENT_PEER_CLOCK_OK, &peer->device, NULL, "");
+		return core_tell(core, differs ? CORE_EVENT_PEER_CLOCK : CORE_EVENT_PEER_CLOCK_OK, &peer->device, NULL,
+				 "");
 	}
 	if (off > CORE_CLOCK_WARN_MS && !peer->clock_warned) {
 		peer->clock_warned = true;
@@ -223,7 +224,8 @@ int peer_learn(struct core *core, struct peer *peer, const struct vector *v, boo
 
 /* --- messages --- */
 
-static int refuse(struct core *core, struct peer *peer, enum core_event event, enum message_error code, const char *text)
+static int refuse(struct core *core, struct peer *peer, enum core_event event, enum message_error code,
+		  const char *text)
 {
 	int r = core_tell(core, event, &peer->device, NULL, text);
 
@@ -283,6 +285,7 @@ int peer_heartbeat(struct core *core, struct peer *peer, const struct message_he
 	if (beat->echo != 0 && beat->echo <= core->now.mono_ms && core->now.mono_ms - beat->echo < CORE_SILENCE_MS)
 		peer->round_trip_ms = (uint32_t)(core->now.mono_ms - beat->echo);
 	peer->echo = beat->stamp;
+	peer->echo_ms = core->now.mono_ms;
 	peer->load = beat->load;
 	peer->epoch = beat->epoch;
 	r = judge_clock(core, peer, beat->wall_ms);
@@ -292,11 +295,16 @@ int peer_heartbeat(struct core *core, struct peer *peer, const struct message_he
 static const char *reason_of(enum message_error code)
 {
 	static const char *const reasons[] = {
-	    [MESSAGE_ERROR_NONE] = "it stops",		     [MESSAGE_ERROR_CUT] = "cut",
-	    [MESSAGE_ERROR_FORKED] = "forked",		     [MESSAGE_ERROR_STALE] = "stale",
-	    [MESSAGE_ERROR_BUSY] = "busy",		     [MESSAGE_ERROR_VERSION] = "no version that both speak",
-	    [MESSAGE_ERROR_LIBRARY] = "another library",     [MESSAGE_ERROR_CLOCK] = "clocks differ",
-	    [MESSAGE_ERROR_RULES] = "it says that this device broke the rules", [MESSAGE_ERROR_REMOVED] = "not a member there",
+	    [MESSAGE_ERROR_NONE] = "it stops",
+	    [MESSAGE_ERROR_CUT] = "cut",
+	    [MESSAGE_ERROR_FORKED] = "forked",
+	    [MESSAGE_ERROR_STALE] = "stale",
+	    [MESSAGE_ERROR_BUSY] = "busy",
+	    [MESSAGE_ERROR_VERSION] = "no version that both speak",
+	    [MESSAGE_ERROR_LIBRARY] = "another library",
+	    [MESSAGE_ERROR_CLOCK] = "clocks differ",
+	    [MESSAGE_ERROR_RULES] = "it says that this device broke the rules",
+	    [MESSAGE_ERROR_REMOVED] = "not a member there",
 	    [MESSAGE_ERROR_CLONE] = "two devices with one key",
 	};
 
@@ -311,8 +319,8 @@ int peer_error(struct core *core, struct peer *peer, const struct message *m)
 	if (m->kind == MESSAGE_ERROR)
 		return m->error.request != 0 ? pull_refused(core, peer, m->error.request, m->error.code) : 0;
 	r = m->error.code != MESSAGE_ERROR_NONE
-		    ? core_tell(core, CORE_EVENT_PEER_REFUSED, &peer->device, NULL, reason_of(m->error.code))
-		    : 0;
+		? core_tell(core, CORE_EVENT_PEER_REFUSED, &peer->device, NULL, reason_of(m->error.code))
+		: 0;
 	if (r == 0)
 		r = core_effect(core, EFFECT_CLOSE, &e);
 	if (r < 0)
@@ -325,11 +333,13 @@ int peer_error(struct core *core, struct peer *peer, const struct message *m)
 
 static struct message heartbeat(const struct core *core, const struct peer *peer)
 {
-	return (struct message){.kind = MESSAGE_HEARTBEAT,
-				.heartbeat = {.wall_ms = core->now.wall_ms < HLC_MS_MAX ? core->now.wall_ms : HLC_MS_MAX,
-					      .epoch = core->epoch,
-					      .stamp = core->now.mono_ms,
-					      .echo = peer->echo}};
+	return (struct message){
+	    .kind = MESSAGE_HEARTBEAT,
+	    .heartbeat = {.wall_ms = core->now.wall_ms < HLC_MS_MAX ? core->now.wall_ms : HLC_MS_MAX,
+			  .epoch = core->epoch,
+			  .stamp = core->now.mono_ms,
+			  /* Without the time that it lay here. */
+			  .echo = peer->echo == 0 ? 0 : peer->echo + core->now.mono_ms - peer->echo_ms}};
 }
 
 static int beat_fully(struct core *core, struct peer *peer)

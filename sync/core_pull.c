@@ -1,5 +1,6 @@
 /* Which stream is asked from whom, and ranges that come in, asked for or pushed. One range of a stream is on its way or
- * being applied at a time; a stream that falls behind is found by looking at what the peers hold, so nothing is queued. */
+ * being applied at a time; a stream that falls behind is found by looking at what the peers hold, so nothing is queued.
+ */
 #include "sync/core_internal.h"
 
 #include <errno.h>
@@ -78,8 +79,10 @@ static bool is_wanted(const struct core *core, const struct stream *its)
 {
 	if (core_is_own(core, &its->id) || !core_takes(core, &its->id))
 		return false;
+	/* Removed devices have logs, too; but nobody may invent them without end. */
 	if (its->id.kind == STREAM_LOG)
-		return true;
+		return core_is_member(core, &its->id.origin.device) || vector_find(&core->own, &its->id) ||
+		       core->own.count < VECTOR_STREAMS_MAX / 2;
 	return uuid_cmp(&its->id.origin.device, &core->opts.self) != 0 && core_is_latest(core, its);
 }
 
@@ -110,15 +113,16 @@ static size_t pulls_of(const struct core *core, const struct peer *peer)
 	return n;
 }
 
-static bool is_better(const struct peer *a, const struct stream *a_has, const struct peer *b, const struct stream *b_has)
+static bool is_better(const struct peer *a, const struct stream *a_has, const struct peer *b,
+		      const struct stream *b_has)
 {
 	if (a_has->position != b_has->position)
 		return a_has->position > b_has->position;
 	return a->round_trip_ms + a->load < b->round_trip_ms + b->load;
 }
 
-/* Who serves: the owner, else the best of those ahead whose log still begins early enough. ret_cut: somebody is ahead, but
- * only with a log that begins too late. */
+/* Who serves: the owner, else the best of those ahead whose log still begins early enough. ret_cut: somebody is ahead,
+ * but only with a log that begins too late. */
 static struct peer *choose(const struct core *core, const struct stream *own, struct peer **ret_cut)
 {
 	const struct stream *best_has = NULL;
@@ -205,8 +209,8 @@ static struct pull *add_pull(struct core *core, const struct stream_id *id, cons
 
 static bool is_forked(const struct stream *its, const struct stream *own)
 {
-	return its->id.kind == STREAM_LOG && its->position == own->position && its->position > 0 && hash_is_known(its) &&
-	       memcmp(its->hash, own->hash, HASH_LEN) != 0;
+	return its->id.kind == STREAM_LOG && its->position == own->position && its->position > 0 &&
+	       hash_is_known(its) && memcmp(its->hash, own->hash, HASH_LEN) != 0;
 }
 
 static int plan_stream(struct core *core, struct peer *peer, const struct stream *its)
@@ -280,7 +284,8 @@ int pull_plan(struct core *core)
 static void learn_head(struct peer *peer, const struct range *range)
 {
 	const struct stream *known = vector_find(&peer->vector, &range->stream);
-	struct stream s = {.id = range->stream, .started = range->started, .position = range->head, .head = range->head};
+	struct stream s = {
+	    .id = range->stream, .started = range->started, .position = range->head, .head = range->head};
 
 	if (known && known->position >= range->head)
 		return;
@@ -333,7 +338,8 @@ static struct stream foresee(const struct stream *own, const struct range *range
 	return s;
 }
 
-static int apply_and_ask(struct core *core, struct pull *pull, struct peer *peer, const struct stream *own, const struct range *range)
+static int apply_and_ask(struct core *core, struct pull *pull, struct peer *peer, const struct stream *own,
+			 const struct range *range)
 {
 	struct stream then;
 	int r = apply(core, pull, peer, range);
@@ -376,7 +382,8 @@ static int take_answer(struct core *core, struct peer *peer, const struct messag
 
 static int take_push(struct core *core, struct peer *peer, const struct range *range)
 {
-	struct stream its = {.id = range->stream, .started = range->started, .position = range->head, .head = range->head};
+	struct stream its = {
+	    .id = range->stream, .started = range->started, .position = range->head, .head = range->head};
 	struct stream own = own_of(core, &its);
 	struct note *note;
 	struct pull *pull;
@@ -402,7 +409,8 @@ int pull_forked(struct core *core, struct peer *peer, const struct stream_id *id
 {
 	if (core_is_own(core, id))
 		return house_rewound(core, peer, 0);
-	if (peer->wants_snapshot || (peer->snapshot_ms != 0 && core->now.mono_ms < peer->snapshot_ms + CORE_HEARTBEAT_MS))
+	if (peer->wants_snapshot ||
+	    (peer->snapshot_ms != 0 && core->now.mono_ms < peer->snapshot_ms + CORE_HEARTBEAT_MS))
 		return 0;
 	peer->wants_snapshot = peer->resync = true;
 	return core_tell(core, CORE_EVENT_FORKED, &peer->device, id, "");

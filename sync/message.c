@@ -358,7 +358,8 @@ static int take_snapshot_request(struct cursor *c, struct message *m)
 {
 	int r = take_small(c, 1, UINT32_MAX, &m->snapshot_request.request);
 
-	return r < 0 ? r : take_bytes(c, MESSAGE_CURSOR_MAX, &m->snapshot_request.cursor, &m->snapshot_request.cursor_len);
+	return r < 0 ? r
+		     : take_bytes(c, MESSAGE_CURSOR_MAX, &m->snapshot_request.cursor, &m->snapshot_request.cursor_len);
 }
 
 static void put_snapshot(const struct message *m, struct buf *b)

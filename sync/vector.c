@@ -100,10 +100,8 @@ void vector_remove(struct vector *v, const struct stream_id *id)
 
 int vector_copy(const struct vector *from, struct vector *ret_to)
 {
-	struct vector to = {.count = from->count,
-			    .capacity = from->count,
-			    .shared_digest = from->shared_digest,
-			    .clock = from->clock};
+	struct vector to = {
+	    .count = from->count, .capacity = from->count, .shared_digest = from->shared_digest, .clock = from->clock};
 
 	if (from->count > 0) {
 		to.items = malloc(from->count * sizeof(*to.items));

@@ -1,5 +1,5 @@
-/* message_decode: whatever it takes is within its bounds, and message_encode writes it so that it decodes to the same bytes. The
- * body of a state range goes on into the row reader, that of a log range into the record reader. */
+/* message_decode: whatever it takes is within its bounds, and message_encode writes it so that it decodes to the same
+ * bytes. The body of a state range goes on into the row reader, that of a log range into the record reader. */
 #include <string.h>
 
 #include "base/cleanup.h"

@@ -67,7 +67,8 @@ static int compare_record(const struct mem_record *a, const struct model *model,
 	return memcmp(a->key, key, model->key_parts * UUID_LEN);
 }
 
-static size_t record_place(const struct memory *m, const struct model *model, const struct uuid key[MODEL_KEY_MAX], bool *ret_found)
+static size_t record_place(const struct memory *m, const struct model *model, const struct uuid key[MODEL_KEY_MAX],
+			   bool *ret_found)
 {
 	size_t low = 0, high = m->record_count;
 
@@ -103,7 +104,8 @@ struct mem_record *mem_record(struct memory *m, const struct model *model, const
 	return &m->records[at];
 }
 
-const struct mem_record *memory_record(const struct memory *m, uint8_t kind, const struct uuid *key0, const struct uuid *key1)
+const struct mem_record *memory_record(const struct memory *m, uint8_t kind, const struct uuid *key0,
+				       const struct uuid *key1)
 {
 	struct uuid key[MODEL_KEY_MAX] = {*key0, key1 ? *key1 : (struct uuid){{0}}};
 	bool found;
@@ -126,8 +128,8 @@ static struct value copy_value(const struct value *value)
 	return copy;
 }
 
-/* The one merge rule. `over_hlc`: a register that still carries this stamp of the same device is set whatever the order (a
- * record that is written again with a present stamp). */
+/* The one merge rule. `over_hlc`: a register that still carries this stamp of the same device is set whatever the order
+ * (a record that is written again with a present stamp). */
 bool mem_put_register(struct memory *m, struct mem_record *rec, unsigned field, const struct value *value,
 		      const struct stamp *stamp, uint64_t over_hlc)
 {
@@ -205,7 +207,8 @@ static int memory_vector(void *replica, struct vector *ret_vector)
 
 	for (size_t i = 0; i < m->streams.count; i++) {
 		struct stream *s = &m->streams.items[i];
-		struct mem_table *t = s->id.kind == STREAM_LOG ? NULL : memory_table(m, &s->id.origin.device, s->id.kind, false);
+		struct mem_table *t =
+		    s->id.kind == STREAM_LOG ? NULL : memory_table(m, &s->id.origin.device, s->id.kind, false);
 
 		s->digest = t ? t->digest : 0;
 	}
@@ -227,7 +230,8 @@ static void hash_at(const struct mem_log *log, uint64_t floor, uint64_t seq, uin
 	memcpy(ret_hash, hash, HASH_LEN);
 }
 
-static int read_log(struct memory *m, const struct range_request *q, const struct stream *s, struct range *range, struct buf *body)
+static int read_log(struct memory *m, const struct range_request *q, const struct stream *s, struct range *range,
+		    struct buf *body)
 {
 	static const uint8_t zeros[HASH_LEN];
 	struct mem_log *log = mem_log(m, &q->stream.origin, false);
@@ -282,7 +286,8 @@ static int check_record(const uint8_t *record, size_t len, uint64_t *last_hlc, s
 }
 
 /* Everything is checked before anything is stored. */
-static int check_log(const struct range *range, const struct stream *s, uint64_t now_ms, uint64_t *ret_until, uint64_t *ret_held)
+static int check_log(const struct range *range, const struct stream *s, uint64_t now_ms, uint64_t *ret_until,
+		     uint64_t *ret_held)
 {
 	struct cursor c = cursor_on(range->body, range->body_len);
 	uint8_t hash[HASH_LEN];
@@ -313,7 +318,8 @@ static int check_log(const struct range *range, const struct stream *s, uint64_t
 	return r < 0 ? r : seq == range->upto ? 0 : -ERR_MALFORMED;
 }
 
-static int apply_log(struct memory *m, const struct range *range, struct stream *s, uint64_t now_ms, struct applied *ret)
+static int apply_log(struct memory *m, const struct range *range, struct stream *s, uint64_t now_ms,
+		     struct applied *ret)
 {
 	struct cursor c = cursor_on(range->body, range->body_len);
 	struct mem_log *log;
@@ -496,7 +502,8 @@ static void rewrite_all(struct memory *m, const struct vector *keep, uint64_t no
 		for (size_t i = 0; i < keep->count; i++) {
 			const struct stream *s = &keep->items[i];
 
-			if (s->started > started && (!next || s->started < next->started) && vector_find(&m->streams, &s->id))
+			if (s->started > started && (!next || s->started < next->started) &&
+			    vector_find(&m->streams, &s->id))
 				next = s;
 		}
 		if (!next)
@@ -513,7 +520,8 @@ static void write_again(struct memory *m, const struct mem_record *rec, unsigned
 	enum field_type type = rec->model->fields[f].type;
 	struct change *change;
 
-	MUST(change_set_add(&set, rec->model->kind, &rec->key[0], rec->model->key_parts > 1 ? &rec->key[1] : NULL, &change) == 0);
+	MUST(change_set_add(&set, rec->model->kind, &rec->key[0], rec->model->key_parts > 1 ? &rec->key[1] : NULL,
+			    &change) == 0);
 	if (type == FIELD_BOOL || type == FIELD_UINT)
 		change_put_number(change, f, value->number);
 	else
@@ -579,8 +587,9 @@ struct memory *memory_new(const struct uuid *self, uint64_t epoch, uint64_t star
 	m->epoch = epoch;
 	MUST(vector_set(&m->streams, &(struct stream){.id = own_log(m), .started = started}) == 0);
 	for (size_t i = 0; model_at(i); i++) {
-		struct stream s = {.id = {.origin = {.device = *self, .epoch = epoch}, .kind = (uint8_t)model_at(i)->kind},
-				   .started = started};
+		struct stream s = {
+		    .id = {.origin = {.device = *self, .epoch = epoch}, .kind = (uint8_t)model_at(i)->kind},
+		    .started = started};
 
 		if (model_at(i)->owner == MODEL_OWNED)
 			MUST(vector_set(&m->streams, &s) == 0);

@@ -60,10 +60,12 @@ void memory_free(struct memory *m);
 
 /* This device's own changes. */
 void memory_commit(struct memory *m, struct change_set *set, uint64_t now_ms);
-void memory_put_row(struct memory *m, struct row *row); /* version is set; a location that is deleted takes its entries along */
+void memory_put_row(struct memory *m,
+		    struct row *row); /* version is set; a location that is deleted takes its entries along */
 
 struct mem_table *memory_table(struct memory *m, const struct uuid *device, uint8_t kind, bool make);
-const struct mem_record *memory_record(const struct memory *m, uint8_t kind, const struct uuid *key0, const struct uuid *key1);
+const struct mem_record *memory_record(const struct memory *m, uint8_t kind, const struct uuid *key0,
+				       const struct uuid *key1);
 size_t memory_members(const struct memory *m, struct uuid ret_members[MEMORY_DEVICES_MAX]);
 void memory_devices(const struct memory *m, struct buf *ret_rows); /* registers of all devices, for Hello */
 
@@ -77,7 +79,8 @@ void memory_check_digests(struct memory *m);
 void mem_apply_set(struct memory *m, const struct change_set *set, const struct stamp *stamp, uint64_t over_hlc);
 int mem_read_state(struct memory *m, const struct range_request *q, struct range *ret_range, struct buf *body);
 int mem_apply_state(struct memory *m, const struct range *range, struct applied *ret_applied);
-int mem_snapshot_read(void *replica, const struct buf *cursor, uint32_t max_bytes, struct buf *rows, struct buf *ret_cursor);
+int mem_snapshot_read(void *replica, const struct buf *cursor, uint32_t max_bytes, struct buf *rows,
+		      struct buf *ret_cursor);
 int mem_snapshot_merge(void *replica, const void *rows, size_t len, const struct vector *covers, uint64_t now_ms);
 bool mem_put_register(struct memory *m, struct mem_record *rec, unsigned field, const struct value *value,
 		      const struct stamp *stamp, uint64_t over_hlc);

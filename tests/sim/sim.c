@@ -22,8 +22,8 @@ enum {
 
 /* Seeds that once failed, with what they found. */
 static const uint64_t committed[] = {
-    374,  /* stamps ahead, cut while alone: nobody could take a snapshot */
-    1521, /* a state stream was compared though its locations were missing */
+    374,			  /* stamps ahead, cut while alone: nobody could take a snapshot */
+    1521,			  /* a state stream was compared though its locations were missing */
     1863, 3644, 5458, 6538, 6718, /* a copy restored while the clock is ahead: registers without records */
 };
 
@@ -69,7 +69,8 @@ static void join_or_remove(struct world *w)
 		if (w->devices[i].exists || w->devices[by].removed)
 			continue;
 		/* Pairing refuses clocks that differ, and repairs stamps that are ahead first. */
-		if (w->devices[by].clock_ms != 0 || w->devices[by].replica->clock.last > (WORLD_START_MS + w->now_ms) << 16)
+		if (w->devices[by].clock_ms != 0 || w->devices[by].replica->clock.last > (WORLD_START_MS + w->now_ms)
+											     << 16)
 			continue;
 		operation_join(w, i, by);
 		if (w->verbose)
@@ -119,7 +120,8 @@ static void live(struct world *w)
 			operation_random(w, i);
 		if (world_chance(w, 40))
 			misfortune(w);
-		world_run(w, w->now_ms + 1 + world_random(w, pauses[world_random(w, sizeof(pauses) / sizeof(pauses[0]))]));
+		world_run(w,
+			  w->now_ms + 1 + world_random(w, pauses[world_random(w, sizeof(pauses) / sizeof(pauses[0]))]));
 	}
 }
 
@@ -145,7 +147,8 @@ static void collect_best(struct world *w, struct best *best)
 
 			for (unsigned f = 0; f < rec->model->field_count; f++) {
 				if (rec->fields[f].stamp.hlc != 0)
-					mem_put_register(best->all, into, f, &rec->fields[f].value, &rec->fields[f].stamp, 0);
+					mem_put_register(best->all, into, f, &rec->fields[f].value,
+							 &rec->fields[f].stamp, 0);
 			}
 		}
 	}
@@ -168,7 +171,8 @@ static bool kept_best(const struct best *best, const struct memory *m, bool tell
 		const struct mem_record *has = memory_record(m, (uint8_t)rec->model->kind, &rec->key[0], &rec->key[1]);
 
 		for (unsigned f = 0; f < rec->model->field_count; f++) {
-			if (rec->fields[f].stamp.hlc == 0 || rec->fields[f].stamp.hlc > best->at_hlc + ((uint64_t)1 << 16))
+			if (rec->fields[f].stamp.hlc == 0 ||
+			    rec->fields[f].stamp.hlc > best->at_hlc + ((uint64_t)1 << 16))
 				continue;
 			if (!has || stamp_cmp(&has->fields[f].stamp, &rec->fields[f].stamp) < 0)
 				return tells && lost(rec, f, has);
@@ -270,8 +274,9 @@ static void print_differences(struct world *w)
 
 			printf("  stream %02x.%llx.%u position %llu floor %llu head %llu base %llu%s hash %02x%02x\n",
 			       s->id.origin.device.bytes[0], (unsigned long long)s->id.origin.epoch, s->id.kind,
-			       (unsigned long long)s->position, (unsigned long long)s->floor, (unsigned long long)s->head,
-			       (unsigned long long)s->base, s->listing ? " listing" : "", s->hash[0], s->hash[1]);
+			       (unsigned long long)s->position, (unsigned long long)s->floor,
+			       (unsigned long long)s->head, (unsigned long long)s->base, s->listing ? " listing" : "",
+			       s->hash[0], s->hash[1]);
 		}
 		printf("%.*s", (int)dump.len, (const char *)dump.data);
 	}
@@ -309,7 +314,8 @@ static bool run_seed(uint64_t seed, bool verbose, unsigned events[32])
 	if (fault) {
 		if (verbose)
 			print_differences(&w);
-		printf("seed %llu: %s. Replay: sim one %llu\n", (unsigned long long)seed, fault, (unsigned long long)seed);
+		printf("seed %llu: %s. Replay: sim one %llu\n", (unsigned long long)seed, fault,
+		       (unsigned long long)seed);
 	}
 	for (size_t i = 0; i < 32; i++)
 		events[i] += w.events[i];

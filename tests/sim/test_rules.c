@@ -1,5 +1,5 @@
-/* One device with the real core over a replica in memory, and peers that are made up here: what they send is by hand, honest or
- * not. Nothing that breaks a rule reaches the tables, the event names the peer, the others go on. */
+/* One device with the real core over a replica in memory, and peers that are made up here: what they send is by hand,
+ * honest or not. Nothing that breaks a rule reaches the tables, the event names the peer, the others go on. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,8 @@
 
 enum { EPOCH = 5, STEPS_MAX = 100 };
 
-static const struct uuid me = {.bytes = {1}}, honest = {.bytes = {2}}, forger = {.bytes = {3}}, library = {.bytes = {9}};
+static const struct uuid me = {.bytes = {1}}, honest = {.bytes = {2}}, forger = {.bytes = {3}},
+			 library = {.bytes = {9}};
 
 struct solo {
 	struct memory *replica;
@@ -351,7 +352,8 @@ static void somebody_else_has_more_of_mine(void **state)
 {
 	struct solo *s = *state;
 	struct vector claims = VECTOR_INIT;
-	struct stream log = {.id = stream_of(&me, STREAM_LOG), .started = WALL_MS << 16, .position = 9, .hlc = WALL_MS << 16};
+	struct stream log = {
+	    .id = stream_of(&me, STREAM_LOG), .started = WALL_MS << 16, .position = 9, .hlc = WALL_MS << 16};
 	struct message m = {.kind = MESSAGE_HEARTBEAT, .heartbeat = {.wall_ms = WALL_MS, .epoch = EPOCH}};
 
 	memset(log.hash, 1, HASH_LEN);
@@ -365,14 +367,16 @@ static void somebody_else_has_more_of_mine(void **state)
 
 /* --- state --- */
 
-static void push_row(struct solo *s, const struct uuid *from, const struct uuid *owner, struct row *row, uint64_t upto, bool listed)
+static void push_row(struct solo *s, const struct uuid *from, const struct uuid *owner, struct row *row, uint64_t upto,
+		     bool listed)
 {
 	_cleanup_(buf_release) struct buf body = BUF_INIT;
 	_cleanup_(row_writer_release) struct row_writer w;
 	struct stream_id id = stream_of(owner, (uint8_t)row->model->kind);
 	struct vector claims = VECTOR_INIT;
 	struct stream its = {.id = id, .started = WALL_MS << 16, .position = upto, .head = upto};
-	struct message beat = {.kind = MESSAGE_HEARTBEAT, .heartbeat = {.wall_ms = WALL_MS, .epoch = EPOCH, .partial = true}};
+	struct message beat = {.kind = MESSAGE_HEARTBEAT,
+			       .heartbeat = {.wall_ms = WALL_MS, .epoch = EPOCH, .partial = true}};
 	struct message m;
 
 	/* It says that it has something, is asked, and answers. */
@@ -539,6 +543,81 @@ static void what_is_not_taken_stays_out(void **state)
 	vector_release(&claims);
 }
 
+static void goodbye_is_believed(void **state)
+{
+	struct solo *s = *state;
+	struct message m = {.kind = MESSAGE_GOODBYE,
+			    .error = {.code = MESSAGE_ERROR_REMOVED, .text = "", .text_len = 0}};
+
+	give(s, &honest, &m);
+	assert_int_equal(s->events[CORE_EVENT_PEER_REFUSED], 1);
+	assert_int_equal(s->events[CORE_EVENT_PEER_OFFLINE], 1);
+	assert_memory_equal(&s->closed, &honest, sizeof(honest));
+	push_tag(s, &honest, WALL_MS << 16);
+	assert_int_equal(s->replica->record_count, 0);
+}
+
+static void a_pause_is_a_pause(void **state)
+{
+	struct solo *s = *state;
+
+	assert_int_equal(core_pause(s->core, s->now, true), 0);
+	assert_int_equal(core_state(s->core), CORE_PAUSED);
+	push_tag(s, &honest, WALL_MS << 16);
+	assert_int_equal(s->replica->record_count, 0);
+	assert_int_equal(core_pause(s->core, s->now, false), 0);
+	push_tag(s, &honest, WALL_MS << 16);
+	assert_int_equal(s->replica->record_count, 1);
+	assert_int_equal(core_state(s->core), CORE_READY);
+}
+
+static void a_member_that_is_removed_is_sent_away(void **state)
+{
+	struct solo *s = *state;
+	struct uuid members[] = {me, honest};
+
+	assert_int_equal(core_members(s->core, s->now, members, 2, NULL, 0), 0);
+	settle(s);
+	assert_memory_equal(&s->closed, &forger, sizeof(forger));
+	assert_int_equal(s->said, MESSAGE_ERROR_REMOVED);
+}
+
+static void commit_tag(struct solo *s)
+{
+	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
+	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
+	struct uuid tag = {.bytes = {(uint8_t)s->replica->record_count}};
+	struct change *change;
+
+	assert_int_equal(change_set_add(&set, MODEL_TAG, &tag, NULL, &change), 0);
+	change_put_number(change, COLLECTION_LIVE, 1);
+	memory_commit(s->replica, &set, s->now.wall_ms);
+	memory_ops.vector(s->replica, &own);
+	core_committed(s->core, s->now, &own);
+	settle(s);
+}
+
+/* At once when nothing is on its way, then together; a peer that says nothing gets no more, and nothing is kept for it.
+ */
+static void pushes_coalesce(void **state)
+{
+	struct solo *s = *state;
+	unsigned ranges = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		s->now.mono_ms++;
+		buf_clear(&s->sent);
+		commit_tag(s);
+		ranges += s->sent.len > 0 && s->sent.data[1] == MESSAGE_RANGE;
+	}
+	assert_in_range(ranges, 2, CORE_PUSHES_MAX + 1);
+	s->now.mono_ms += CORE_COALESCE_MS;
+	buf_clear(&s->sent);
+	assert_int_equal(core_tick(s->core, s->now), 0);
+	settle(s);
+	assert_true(s->sent.len > 0 && s->sent.data[1] == MESSAGE_HEARTBEAT); /* they hear how far it is, and pull */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -563,6 +642,10 @@ int main(void)
 	    TEST(another_version),
 	    TEST(two_with_one_key),
 	    TEST(silence_is_absence),
+	    TEST(goodbye_is_believed),
+	    TEST(a_pause_is_a_pause),
+	    TEST(a_member_that_is_removed_is_sent_away),
+	    TEST(pushes_coalesce),
 	    TEST(what_is_not_taken_stays_out),
 	};
 

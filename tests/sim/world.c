@@ -167,7 +167,8 @@ static void deliver(struct world *w, unsigned from, unsigned to)
 	while (link->up && (i = due_packet(w, link)) >= 0) {
 		struct buf bytes = link->packets[i].bytes;
 
-		memmove(&link->packets[i], &link->packets[i + 1], (link->count - (size_t)i - 1) * sizeof(*link->packets));
+		memmove(&link->packets[i], &link->packets[i + 1],
+			(link->count - (size_t)i - 1) * sizeof(*link->packets));
 		link->count--;
 		if (w->devices[to].core) {
 			core_message(w->devices[to].core, now_of(w, to), &w->devices[from].id, bytes.data, bytes.len);
@@ -226,7 +227,8 @@ static void report(struct world *w, unsigned i)
 
 	memory_ops.vector(d->replica, &all);
 	for (size_t k = 0; k < all.count; k++) {
-		if (uuid_cmp(&all.items[k].id.origin.device, &d->id) == 0 && all.items[k].id.origin.epoch == d->replica->epoch)
+		if (uuid_cmp(&all.items[k].id.origin.device, &d->id) == 0 &&
+		    all.items[k].id.origin.epoch == d->replica->epoch)
 			vector_set(&own, &all.items[k]);
 	}
 	own.shared_digest = all.shared_digest;
@@ -278,7 +280,8 @@ static void do_snapshot_read(struct world *w, unsigned i, struct effect *e)
 	_cleanup_(buf_release) struct buf rows = BUF_INIT;
 	_cleanup_(buf_release) struct buf cursor = BUF_INIT;
 	int r = fails(w) ? -EIO
-			 : memory_ops.snapshot_read(w->devices[i].replica, &e->bytes, (uint32_t)(200 + world_random(w, 4000)), &rows, &cursor);
+			 : memory_ops.snapshot_read(w->devices[i].replica, &e->bytes,
+						    (uint32_t)(200 + world_random(w, 4000)), &rows, &cursor);
 
 	core_snapshot_read(w->devices[i].core, now_of(w, i), e->token, r, &rows, &cursor);
 }
@@ -293,8 +296,8 @@ static void do_other(struct world *w, unsigned i, struct effect *e)
 	switch (e->kind) {
 	case EFFECT_SNAPSHOT_MERGE:
 		r = fails(w) ? -ENOSPC
-			     : memory_ops.snapshot_merge(d->replica, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL,
-							 now.wall_ms);
+			     : memory_ops.snapshot_merge(d->replica, e->bytes.data, e->bytes.len,
+							 e->last ? &e->covers : NULL, now.wall_ms);
 		memory_ops.vector(d->replica, &own);
 		core_snapshot_merged(d->core, now, e->token, r, &own);
 		break;
@@ -348,8 +351,8 @@ static void tell(const struct world *w, unsigned i, const struct effect *e)
 	int peer = find_device(w, &e->peer);
 
 	if (w->verbose && e->kind == EFFECT_EVENT)
-		printf("%8llu  %u: %s (peer %d, kind %d) %s\n", (unsigned long long)w->now_ms, i, core_event_name(e->event), peer,
-		       e->stream.kind, e->text);
+		printf("%8llu  %u: %s (peer %d, kind %d) %s\n", (unsigned long long)w->now_ms, i,
+		       core_event_name(e->event), peer, e->stream.kind, e->text);
 	if (w->verbose && e->kind == EFFECT_STATE)
 		printf("%8llu  %u: %s\n", (unsigned long long)w->now_ms, i, core_state_name(e->state));
 }
@@ -388,7 +391,8 @@ static void drain(struct world *w, unsigned i)
 
 			add_job(w, d, &e, is_read);
 			if (e.kind == EFFECT_APPLY)
-				d->jobs[d->job_count - 1].effect.range.body = d->jobs[d->job_count - 1].effect.bytes.data;
+				d->jobs[d->job_count - 1].effect.range.body =
+				    d->jobs[d->job_count - 1].effect.bytes.data;
 			continue;
 		}
 		}
@@ -405,7 +409,8 @@ static void run_jobs(struct world *w, unsigned i)
 		struct job job;
 
 		for (size_t k = 0; k < d->job_count; k++) {
-			if (d->jobs[k].at_ms <= w->now_ms && (first == d->job_count || d->jobs[k].at_ms < d->jobs[first].at_ms))
+			if (d->jobs[k].at_ms <= w->now_ms &&
+			    (first == d->job_count || d->jobs[k].at_ms < d->jobs[first].at_ms))
 				first = k;
 		}
 		if (first == d->job_count)
@@ -493,7 +498,8 @@ void world_settings(struct world *w, unsigned i, bool plain)
 			continue;
 		core_enable_peer(d->core, now_of(w, i), &w->devices[k].id, plain || world_chance(w, 70));
 		for (size_t n = 0; n < sizeof(kinds); n++)
-			core_take(d->core, now_of(w, i), &w->devices[k].id, kinds[n], plain || k != other || world_chance(w, 50));
+			core_take(d->core, now_of(w, i), &w->devices[k].id, kinds[n],
+				  plain || k != other || world_chance(w, 50));
 	}
 	drain(w, i);
 }

@@ -45,7 +45,8 @@ static void comes_back_as_it_was(void **state)
 {
 	_cleanup_(buf_release) struct buf body = BUF_INIT;
 	_cleanup_(row_writer_release) struct row_writer w;
-	struct row rows[3] = {entry(0, 0, "", 5), entry(UINT64_C(1) << 61, 1, "a\xff\n", 6), entry(1, 1, "b", INT64_MAX)};
+	struct row rows[3] = {entry(0, 0, "", 5), entry(UINT64_C(1) << 61, 1, "a\xff\n", 6),
+			      entry(1, 1, "b", INT64_MAX)};
 	struct row_reader reader;
 	struct row row;
 
@@ -63,7 +64,8 @@ static void comes_back_as_it_was(void **state)
 	assert_int_equal(row_reader_init(&reader, model_find(MODEL_ENTRY), body.data, body.len), 0);
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(row_reader_next(&reader, &row), 0);
-		assert_true(row.version == rows[i].version && row.key[0] == rows[i].key[0] && row.key[1] == rows[i].key[1]);
+		assert_true(row.version == rows[i].version && row.key[0] == rows[i].key[0] &&
+			    row.key[1] == rows[i].key[1]);
 		assert_true(row.values[ENTRY_MTIME].number == rows[i].values[ENTRY_MTIME].number);
 		assert_true(digest_row(&row) == digest_row(&rows[i]));
 		assert_int_equal(row_is_tombstone(&row), i == 2);
@@ -152,8 +154,9 @@ static uint64_t draw(uint64_t below)
 /* Names as people have them: photographs, papers, sources, music. */
 static void realistic_name(char *name, size_t size)
 {
-	static const char *const words[] = {"report", "invoice", "holiday", "draft", "notes", "budget", "letter", "summary",
-					    "review", "meeting", "config",  "parser", "main",  "index",	 "README", "photo"};
+	static const char *const words[] = {"report", "invoice", "holiday", "draft",   "notes",	 "budget",
+					    "letter", "summary", "review",  "meeting", "config", "parser",
+					    "main",   "index",	 "README",  "photo"};
 	static const char *const ends[] = {"pdf", "docx", "txt", "c", "h", "py", "html", "png", "xlsx", "mp3"};
 
 	switch (draw(4)) {
@@ -165,7 +168,8 @@ static void realistic_name(char *name, size_t size)
 		snprintf(name, size, "DSC%05u.JPG", (unsigned)draw(100000));
 		break;
 	default:
-		snprintf(name, size, "%s-%s-%u.%s", words[draw(16)], words[draw(16)], (unsigned)draw(3000), ends[draw(10)]);
+		snprintf(name, size, "%s-%s-%u.%s", words[draw(16)], words[draw(16)], (unsigned)draw(3000),
+			 ends[draw(10)]);
 		break;
 	}
 }
@@ -189,7 +193,8 @@ static double bytes_for_each(bool with_content)
 			parent = 1 + draw(i + 1);
 		row = entry(i + 1, parent, name, i + 1);
 		row.values[ENTRY_SIZE].number = draw(4) ? draw(60000) : draw(8000000);
-		row.values[ENTRY_MTIME].number = (UINT64_C(1690000000) + draw(30000000)) * 1000000000 + draw(1000000000);
+		row.values[ENTRY_MTIME].number =
+		    (UINT64_C(1690000000) + draw(30000000)) * 1000000000 + draw(1000000000);
 		hash_pair(&i, sizeof(i), NULL, 0, content, sizeof(content));
 		if (with_content)
 			row.values[ENTRY_CONTENT] = (struct value){.bytes = content, .len = sizeof(content)};
@@ -213,9 +218,12 @@ static void an_entry_is_small(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(comes_back_as_it_was),    cmocka_unit_test(nothing_is_an_empty_body),
-	    cmocka_unit_test(rules),		       cmocka_unit_test(versions_grow),
-	    cmocka_unit_test(digests_tell_rows_apart), cmocka_unit_test(an_entry_is_small),
+	    cmocka_unit_test(comes_back_as_it_was),
+	    cmocka_unit_test(nothing_is_an_empty_body),
+	    cmocka_unit_test(rules),
+	    cmocka_unit_test(versions_grow),
+	    cmocka_unit_test(digests_tell_rows_apart),
+	    cmocka_unit_test(an_entry_is_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
