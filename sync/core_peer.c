@@ -39,7 +39,8 @@ static int add_peer(struct core *core, const struct uuid *device, struct peer **
 bool peer_usable(const struct core *core, const struct peer *peer)
 {
 	return peer->up && peer->greeted && !peer->disabled && !peer->clock_differs && !core->paused &&
-	       core->now.mono_ms >= peer->banned_until_ms && core_is_member(core, &peer->device);
+	       core->now.mono_ms >= peer->banned_until_ms && core_is_member(core, &peer->device) &&
+	       core_is_member(core, &core->opts.self);
 }
 
 /* --- coming and going --- */
@@ -269,10 +270,10 @@ static int accept(struct core *core, struct peer *peer, const struct message_hel
 
 int peer_hello(struct core *core, struct peer *peer, const struct message_hello *hello)
 {
+	if (!message_speaks(hello))
+		return refuse(core, peer, CORE_EVENT_PEER_VERSION, MESSAGE_ERROR_VERSION, "no version that both speak");
 	if (uuid_cmp(&hello->library, &core->opts.library) != 0)
 		return refuse(core, peer, CORE_EVENT_PEER_LIBRARY, MESSAGE_ERROR_LIBRARY, "another library");
-	if (hello->version_min > MESSAGE_VERSION || hello->version_max < MESSAGE_VERSION)
-		return refuse(core, peer, CORE_EVENT_PEER_VERSION, MESSAGE_ERROR_VERSION, "no version that both speak");
 	if (uuid_cmp(&peer->device, &core->opts.self) == 0 || is_clone(peer, &hello->instance))
 		return refuse(core, peer, CORE_EVENT_PEER_CLONE, MESSAGE_ERROR_CLONE, "two devices with one key");
 	return accept(core, peer, hello);

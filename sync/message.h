@@ -126,4 +126,7 @@ int message_encode(const struct message *m, struct buf *b);
 /* ret_message is filled on success and released by the caller. Errors: -ERR_MALFORMED, -ERR_TOO_LARGE, -ENOMEM. */
 int message_decode(const void *data, size_t len, struct message *ret_message);
 
+/* Whether MESSAGE_VERSION is among those that the sender speaks. If it is not, nothing of its Hello but the versions was read. */
+bool message_speaks(const struct message_hello *hello);
+
 void message_release(struct message *m); /* zeroes it */

@@ -36,7 +36,8 @@ int vector_copy(const struct vector *from, struct vector *ret_to); /* ret_to is 
 const struct stream *vector_current(const struct vector *v, const struct uuid *device, uint8_t kind);
 
 /* msgpack, grouped by origin. What is private to a device (head, base) is left out: of a state stream that is not whole
- * the position stays and `whole` does not. decode checks counts, kinds, doubles and order; errors: -ERR_MALFORMED,
+ * the position stays and `whole` does not. decode checks counts, kinds, doubles and order; state streams of
+ * kinds that this version does not know are passed over; errors: -ERR_MALFORMED,
  * -ERR_TOO_LARGE, -ENOMEM. ret_v is replaced on success. */
 void vector_encode(const struct vector *v, struct buf *b);
 int vector_decode(struct cursor *c, struct vector *ret_v);

@@ -204,6 +204,9 @@ def changed(column, data):
 MESSAGE = {
     "hello": pack([HELLO, 1, 1, "shelf 1.0", KEY1, KEY1, 1760000000000, 5, 4000, good, vector]),
     "hello_alone": pack([HELLO, 1, 3, "", KEY1, KEY1, 0, 0, 0, b"", [0, []]]),
+    "hello_of_later": pack([HELLO, 2, 3, [1, 2, 3], {}]),
+    "hello_later_kinds": pack([HELLO, 1, 2, "", KEY1, KEY1, 0, 0, 0, b"", [0, [[KEY1, 5, 1, [[LOG, 0, 0, 0, b""], [40, 9, True, 1]]]]]]),
+    "bad_hello_parts": pack([HELLO, 1, 1, "", KEY1, KEY1, 0, 0, 0, b"", [0, []], 1]),
     "heartbeat": pack([HEARTBEAT, 1760000000000, 5, 50, 77, 78, True, vector]),
     "range_log": pushed(stream, pack(record(tag)) + pack(good), upto=2, head=2, digest=HASH),
     "range_rows": pushed(entries, rows),
