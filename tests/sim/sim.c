@@ -84,6 +84,29 @@ static void join_or_remove(struct world *w)
 	}
 }
 
+/* A copy with its state folder is put back, and used before anybody is met. */
+static void fork_history(struct world *w, unsigned i)
+{
+	unsigned changes = 1 + (unsigned)world_random(w, 12);
+
+	for (unsigned k = 0; k < w->count; k++)
+		world_cut(w, i, k, true);
+	if (w->devices[i].copy_count == 0)
+		keep_copy(w, i);
+	world_run(w, w->now_ms + 1 + world_random(w, 3000));
+	for (unsigned k = 0; k < changes / 2 && w->devices[i].running; k++)
+		operation_random(w, i);
+	for (unsigned k = 0; k < w->count && world_chance(w, 50); k++)
+		world_cut(w, i, k, false);
+	world_run(w, w->now_ms + 1 + world_random(w, 3000));
+	w->devices[i].anchor_epoch = 0;
+	world_restore(w, i);
+	for (unsigned k = 0; k < w->count; k++)
+		world_cut(w, i, k, true);
+	while (changes-- > 0)
+		operation_random(w, i);
+}
+
 static void misfortune(struct world *w)
 {
 	unsigned i = random_device(w), other = random_device(w);
@@ -103,8 +126,10 @@ static void misfortune(struct world *w)
 		join_or_remove(w);
 	else if (dice < 80 && w->seed % 5 == 2)
 		world_settings(w, i, false);
-	else if (dice < 95 && w->seed % 6 == 4)
+	else if (dice < 92 && w->seed % 6 == 4)
 		dice < 87 ? keep_copy(w, i) : world_restore(w, i);
+	else if (w->seed % 6 == 4)
+		fork_history(w, i);
 }
 
 static void live(struct world *w)

@@ -515,7 +515,7 @@ void world_restore(struct world *w, unsigned i)
 	d->replica = memory_copy(d->copies[world_random(w, d->copy_count)]);
 	w->restores++;
 	if (world_chance(w, 50))
-		d->anchor_epoch = 0; /* the state folder came with it */
+		d->anchor_epoch = 0; /* its state folder came with it */
 	world_start(w, i);
 }
 
