@@ -2,6 +2,9 @@
  * transaction and is committed when it returns. */
 #pragma once
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "sync/replica.h"
 #include "sync/change.h"
 #include "sync/hlc.h"
@@ -9,6 +12,14 @@
 #include "sync/row.h"
 
 #define MEMORY_DEVICES_MAX 16
+
+#define MUST(condition)                                                                                                \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+			abort();                                                                                       \
+		}                                                                                                      \
+	} while (0)
 
 struct mem_register {
 	struct stamp stamp; /* hlc 0: never written */
@@ -88,6 +99,10 @@ struct mem_record *mem_record(struct memory *m, const struct model *model, const
 struct mem_log *mem_log(struct memory *m, const struct origin *origin, bool make);
 void mem_log_clear(struct mem_log *log);
 void mem_drop_entries(struct memory *m, const struct uuid *device, uint64_t prefix);
+struct stream_id mem_own_log(const struct memory *m);
+void mem_commit_again(struct memory *m, struct change_set *set, uint64_t now_ms, uint64_t over_hlc);
+void mem_hash_at(const struct mem_log *log, uint64_t floor, uint64_t seq, uint8_t ret_hash[HASH_LEN]);
+int mem_new_epoch(void *replica, const struct epoch_request *request, uint64_t now_ms);
 void *mem_grow(void *items, size_t count, size_t *capacity, size_t size);
 void mem_table_clear(struct mem_table *t);
 void mem_purge(struct memory *m, const struct stream_id *id, uint64_t upto);

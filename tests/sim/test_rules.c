@@ -557,6 +557,16 @@ static void goodbye_is_believed(void **state)
 	assert_int_equal(s->replica->record_count, 0);
 }
 
+static void stopping_says_goodbye(void **state)
+{
+	struct solo *s = *state;
+
+	assert_int_equal(core_stop(s->core, s->now), 0);
+	settle(s);
+	assert_int_equal(s->sent.data[1], MESSAGE_GOODBYE);
+	assert_int_equal(s->events[CORE_EVENT_PEER_OFFLINE], 2);
+}
+
 static void a_pause_is_a_pause(void **state)
 {
 	struct solo *s = *state;
@@ -643,6 +653,7 @@ int main(void)
 	    TEST(two_with_one_key),
 	    TEST(silence_is_absence),
 	    TEST(goodbye_is_believed),
+	    TEST(stopping_says_goodbye),
 	    TEST(a_pause_is_a_pause),
 	    TEST(a_member_that_is_removed_is_sent_away),
 	    TEST(pushes_coalesce),
