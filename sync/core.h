@@ -85,6 +85,8 @@ int core_restore_acks(struct core *core, const struct acks *acks);
 int core_pause(struct core *core, struct core_now now, bool paused); /* nothing is asked for, served or pushed */
 int core_enable_peer(struct core *core, struct core_now now, const struct uuid *peer, bool enabled);
 
+void core_set_load(struct core *core, uint32_t load); /* 0 idle to 100; told in heartbeats, others pull elsewhere */
+
 /* Selective sync: whether state kind `kind` of `owner` is taken. Default: everything. */
 int core_take(struct core *core, struct core_now now, const struct uuid *owner, uint8_t kind, bool taken);
 
@@ -205,3 +207,6 @@ struct core_peer {
 
 /* The i-th peer that was up since the start. False past the end. */
 bool core_peer_at(const struct core *core, size_t i, struct core_peer *ret_peer);
+
+/* What the i-th peer holds, as far as it told; borrowed until the next event. NULL past the end. */
+const struct vector *core_peer_vector(const struct core *core, size_t i);

@@ -133,6 +133,7 @@ struct core {
 	uint64_t wake_ms;
 	uint64_t retry_ms; /* after the replica failed */
 	uint64_t repair_ms;
+	uint32_t load;
 	bool paused, cutting, epoch_pending;
 	bool clock_confirmed; /* by somebody who is no member yet */
 	enum core_state state;

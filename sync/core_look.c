@@ -73,3 +73,8 @@ bool core_peer_at(const struct core *core, size_t i, struct core_peer *ret_peer)
 	count_difference(&peer->vector, &core->own, &ret_peer->ahead_log, &ret_peer->ahead_state);
 	return true;
 }
+
+const struct vector *core_peer_vector(const struct core *core, size_t i)
+{
+	return i < core->peer_count ? &core->peers[i]->vector : NULL;
+}

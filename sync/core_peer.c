@@ -135,6 +135,11 @@ int core_enable_peer(struct core *core, struct core_now now, const struct uuid *
 	return core_step(core);
 }
 
+void core_set_load(struct core *core, uint32_t load)
+{
+	core->load = load < 100 ? load : 100;
+}
+
 int peer_close(struct core *core, struct peer *peer, enum message_error code, const char *text)
 {
 	struct message m = {.kind = MESSAGE_GOODBYE, .error = {.code = code, .text = text, .text_len = strlen(text)}};

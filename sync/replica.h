@@ -28,6 +28,7 @@
  *          -ERR_FORKED   since is known here with another running hash (wherever it can be computed: between floor and
  *                        position): two histories of one origin
  *          -ERR_STALE    since > position: nothing to give
+ *          The running hash is wanted at any position of the log, so it is best kept beside each record.
  *   state  rows with version > since in version order, tombstones included, cut between rows. Every range carries head
  *          (= position) and floor. Once no row is left upto = head, also when the last rows have lower versions. An
  * asker at the head gets an empty range, upto = head: it tells that it is whole. If floor > request->base the asker may

@@ -13,6 +13,7 @@
 enum {
 	DEFAULT_SEEDS = 2000,
 	STEPS = 60,
+	LONG_STEPS = 400,
 	HEAL_STEP_MS = 5000,
 	HEAL_MAX_MS = 30 * 60 * 1000,
 	HOUR_MS = 60 * 60 * 1000,
@@ -138,7 +139,7 @@ static void live(struct world *w)
 
 	operation_create(w, 0);
 	w->line = w->seed % 7 == 0;
-	for (unsigned step = 0; step < STEPS; step++) {
+	for (unsigned step = 0; step < (w->seed % 20 == 0 ? LONG_STEPS : STEPS); step++) {
 		unsigned i = random_device(w);
 
 		if (world_chance(w, 70))
