@@ -280,13 +280,17 @@ int pull_plan(struct core *core)
 
 /* --- ranges that come in --- */
 
-/* A range says how far its sender is. */
-static void learn_head(struct peer *peer, const struct range *range)
+/* A range says how far its sender is. What an owner pushes it does not tell in heartbeats as well, so this is its
+ * acknowledgement. */
+static void learn_head(struct core *core, struct peer *peer, const struct range *range)
 {
 	const struct stream *known = vector_find(&peer->vector, &range->stream);
 	struct stream s = {
 	    .id = range->stream, .started = range->started, .position = range->head, .head = range->head};
+	struct ack ack = {.member = peer->device, .stream = range->stream, .position = range->head};
 
+	if (uuid_cmp(&peer->device, &range->stream.origin.device) == 0 && acks_note(&core->acks, &ack) == 1)
+		core->acks_dirty = true;
 	if (known && known->position >= range->head)
 		return;
 	if (known && range->stream.kind == STREAM_LOG)
@@ -372,7 +376,7 @@ static int take_answer(struct core *core, struct peer *peer, const struct messag
 		return 0;
 	if (!restarts && (m->range.since > pull->asked_since || m->range.listing != pull->asked_listing))
 		return peer_ban(core, peer, "an answer to what was not asked");
-	learn_head(peer, &m->range);
+	learn_head(core, peer, &m->range);
 	pull->request = 0;
 	if (pull->token != 0)
 		return keep_next(pull, &m->range);
@@ -390,7 +394,7 @@ static int take_push(struct core *core, struct peer *peer, const struct range *r
 
 	if (range->listing || !is_wanted(core, &its))
 		return 0;
-	learn_head(peer, range);
+	learn_head(core, peer, range);
 	if (range->since > own.position || own.listing || range->upto <= own.position)
 		return 0; /* asked for by the next step, or nothing new */
 	note = core_note(core, &range->stream);

@@ -106,7 +106,7 @@ static void send_message(struct world *w, unsigned from, unsigned to, const stru
 	if (is_range(bytes) && !w->healing && world_chance(w, 3))
 		return;
 	put_packet(w, link, bytes, at, link->count);
-	if (is_range(bytes) && world_chance(w, 5))
+	if (is_range(bytes) && !w->calm && world_chance(w, 5))
 		put_packet(w, link, bytes, at + world_random(w, 2000), link->count);
 }
 
@@ -257,7 +257,7 @@ static void do_read(struct world *w, unsigned i, struct effect *e)
 	int r;
 
 	/* Small pieces, so that many are needed. */
-	if (world_chance(w, 50) && e->request.max_rows > 8)
+	if (!w->calm && world_chance(w, 50) && e->request.max_rows > 8)
 		e->request.max_rows = (uint32_t)(1 + world_random(w, 8));
 	r = fails(w) ? -EIO : memory_ops.read(d->replica, &e->request, &range, &body);
 	range.body = body.data;

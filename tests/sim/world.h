@@ -47,6 +47,7 @@ struct world {
 	uint64_t now_ms;
 	bool verbose;
 	bool healing;
+	bool calm; /* whole pieces, nothing twice */
 	unsigned count; /* of devices that may exist */
 	struct device devices[WORLD_DEVICES_MAX];
 	struct link links[WORLD_DEVICES_MAX][WORLD_DEVICES_MAX];
