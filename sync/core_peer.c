@@ -415,34 +415,51 @@ static int beat_partly(struct core *core, struct peer *peer)
 	return core_send(core, peer, &m);
 }
 
+static int send_acks(struct core *core, struct peer *peer, struct acks *acks)
+{
+	struct message m = {.kind = MESSAGE_ACKS, .acks = *acks};
+	int r = acks->count > 0 ? core_send(core, peer, &m) : 0;
+
+	acks_release(acks);
+	return r;
+}
+
+static int send_acks_after(struct core *core, struct peer *peer, uint64_t told)
+{
+	_cleanup_(acks_release) struct acks news = ACKS_INIT;
+	int r = 0;
+
+	for (size_t i = 0; i < core->acks.count && r >= 0; i++) {
+		const struct ack *ack = &core->acks.items[i];
+
+		if (ack->revision <= told || uuid_cmp(&ack->member, &peer->device) == 0)
+			continue;
+		r = acks_note(&news, ack);
+		if (r >= 0 && news.count == ACKS_IN_MESSAGE)
+			r = send_acks(core, peer, &news);
+	}
+	return r < 0 ? r : send_acks(core, peer, &news);
+}
+
 /* What is news to it about others. All of it again now and then, should something have been dropped there. */
 static int tell_acks(struct core *core, struct peer *peer)
 {
-	_cleanup_(message_release) struct message m = {.kind = MESSAGE_ACKS};
-	uint64_t told = peer->acks_revision;
-	int r = 0;
+	uint64_t told;
 
 	if (core->now.mono_ms >= peer->acks_full_ms + ACKS_AGAIN_MS) {
-		told = 0;
+		peer->acks_revision = 0;
 		peer->acks_full_ms = core->now.mono_ms;
 	}
+	told = peer->acks_revision;
 	if (told == core->acks.revision)
 		return 0;
 	if (core->now.mono_ms < peer->acks_ms + ACKS_COALESCE_MS) {
 		core_due(core, peer->acks_ms + ACKS_COALESCE_MS);
 		return 0;
 	}
-	for (size_t i = 0; i < core->acks.count && m.acks.count < ACKS_IN_MESSAGE && r >= 0; i++) {
-		const struct ack *ack = &core->acks.items[i];
-
-		if (ack->revision > told && uuid_cmp(&ack->member, &peer->device) != 0)
-			r = acks_note(&m.acks, ack);
-	}
-	if (r < 0)
-		return r;
 	peer->acks_ms = core->now.mono_ms;
 	peer->acks_revision = core->acks.revision;
-	return m.acks.count > 0 ? core_send(core, peer, &m) : 0;
+	return send_acks_after(core, peer, told);
 }
 
 int peer_beat(struct core *core, struct peer *peer)
