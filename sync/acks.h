@@ -1,6 +1,6 @@
-/* Who has what: for each member the acknowledged position in each stream, as far as known. Told on from device to device;
- * the greatest is kept, so it may come late, twice or in any order. An acknowledgement means: applied and durable there.
- * Losing them loses nothing but time (they are kept in sync.db).
+/* Who has what: for each member the acknowledged position in each stream, as far as known. Told on from device to
+ * device; the greatest is kept, so it may come late, twice or in any order. An acknowledgement means: applied and
+ * durable there. Losing them loses nothing but time (they are kept in sync.db).
  *
  * Threads: one at a time. */
 #pragma once
@@ -30,7 +30,7 @@ struct acks {
 	uint64_t revision; /* grows with each news, so that what is new to a peer can be told */
 };
 
-#define ACKS_INIT ((struct acks){ 0 })
+#define ACKS_INIT ((struct acks){0})
 
 void acks_release(struct acks *a);
 
@@ -40,7 +40,8 @@ int acks_note(struct acks *a, const struct ack *ack);
 /* Everything that a member's vector acknowledges: its logs and its whole state streams. */
 int acks_note_vector(struct acks *a, const struct uuid *member, const struct vector *v);
 
-uint64_t acks_position(const struct acks *a, const struct uuid *member, const struct stream_id *stream); /* 0: unknown */
+uint64_t acks_position(const struct acks *a, const struct uuid *member,
+		       const struct stream_id *stream); /* 0: unknown */
 
 /* The greatest position that anybody but `self` has acknowledged; borrowed. NULL: nobody has anything. */
 const struct ack *acks_greatest(const struct acks *a, const struct stream_id *stream, const struct uuid *self);

@@ -1,5 +1,5 @@
-/* The core holds its own vector, one struct peer for each device that was up, and what is on its way: pulls (one range of
- * a stream at a time), tasks (what the driver was asked for) and the queue of effects.
+/* The core holds its own vector, one struct peer for each device that was up, and what is on its way: pulls (one range
+ * of a stream at a time), tasks (what the driver was asked for) and the queue of effects.
  *
  *   core_peer.c      Hello, heartbeats, clocks, who is usable
  *   core_pull.c      which stream is asked from whom; ranges that come in
@@ -107,7 +107,8 @@ int core_send_error(struct core *core, struct peer *peer, enum message_error cod
 	return core_send(core, peer, &m);
 }
 
-int core_tell(struct core *core, enum core_event event, const struct uuid *peer, const struct stream_id *stream, const char *text)
+int core_tell(struct core *core, enum core_event event, const struct uuid *peer, const struct stream_id *stream,
+	      const char *text)
 {
 	struct effect *e;
 	int r = core_effect(core, EFFECT_EVENT, &e);
@@ -175,6 +176,8 @@ struct note *core_note(struct core *core, const struct stream_id *id)
 
 	if (note)
 		return note;
+	if (core->note_count >= (size_t)2 * VECTOR_STREAMS_MAX)
+		return NULL;
 	if (grow((void **)&core->notes, core->note_count, &core->note_capacity, sizeof(*core->notes)) < 0)
 		return NULL;
 	note = &core->notes[core->note_count++];
@@ -222,8 +225,8 @@ bool core_is_latest(const struct core *core, const struct stream *s)
 		return false;
 	for (size_t i = 0; i < core->peer_count; i++) {
 		other = peer_usable(core, core->peers[i])
-				? vector_current(&core->peers[i]->vector, &s->id.origin.device, s->id.kind)
-				: NULL;
+			    ? vector_current(&core->peers[i]->vector, &s->id.origin.device, s->id.kind)
+			    : NULL;
 		if (other && is_later(other, s))
 			return false;
 	}
@@ -263,7 +266,8 @@ int core_replica_failed(struct core *core, int result)
 
 /* --- life --- */
 
-int core_new(const struct core_opts *opts, const struct vector *own, uint64_t epoch, struct core_now now, struct core **ret_core)
+int core_new(const struct core_opts *opts, const struct vector *own, uint64_t epoch, struct core_now now,
+	     struct core **ret_core)
 {
 	struct core *core = calloc(1, sizeof(*core));
 
@@ -297,6 +301,8 @@ void core_free(struct core *core)
 		return;
 	for (size_t i = 0; i < core->peer_count; i++)
 		free_peer(core->peers[i]);
+	for (size_t i = 0; i < core->pull_count; i++)
+		buf_release(&core->pulls[i].next_body);
 	for (size_t i = 0; i < core->task_count; i++)
 		vector_release(&core->tasks[i].covers);
 	for (size_t i = 0; i < core->effect_count; i++)
@@ -412,8 +418,8 @@ static bool keeps_acks(const void *arg, const struct uuid *member)
 	return core_is_member(arg, member);
 }
 
-int core_members(struct core *core, struct core_now now, const struct uuid *members, size_t count, const void *registers,
-		 size_t len)
+int core_members(struct core *core, struct core_now now, const struct uuid *members, size_t count,
+		 const void *registers, size_t len)
 {
 	struct uuid *copy = malloc((count ? count : 1) * sizeof(*copy));
 	bool changed = len != core->registers.len || (len > 0 && memcmp(registers, core->registers.data, len) != 0);
@@ -516,8 +522,8 @@ static int dispatch(struct core *core, struct peer *peer, const struct message *
 	}
 	if (!peer_usable(core, peer))
 		return m->kind == MESSAGE_RANGE_REQUEST
-			       ? core_send_error(core, peer, MESSAGE_ERROR_BUSY, m->range_request.request, "not now")
-			       : 0;
+			   ? core_send_error(core, peer, MESSAGE_ERROR_BUSY, m->range_request.request, "not now")
+			   : 0;
 	switch (m->kind) {
 	case MESSAGE_RANGE:
 		return pull_range(core, peer, &m->range);

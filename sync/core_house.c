@@ -263,7 +263,8 @@ int house_check_own(struct core *core, struct peer *peer)
 	return 0;
 }
 
-int core_epoch_done(struct core *core, struct core_now now, uint32_t token, int result, const struct vector *own, uint64_t epoch)
+int core_epoch_done(struct core *core, struct core_now now, uint32_t token, int result, const struct vector *own,
+		    uint64_t epoch)
 {
 	struct task task;
 	struct peer *peer;
@@ -313,7 +314,8 @@ static int collect_kept(const struct core *core, struct vector *ret_keep)
 	return 0;
 }
 
-/* This device's stamps ran ahead, and its clock is right now, as a peer's agrees: what nobody has yet is written again. */
+/* This device's stamps ran ahead, and its clock is right now, as a peer's agrees: what nobody has yet is written again.
+ */
 int house_repair_clock(struct core *core)
 {
 	_cleanup_(vector_release) struct vector keep = VECTOR_INIT;
@@ -349,7 +351,8 @@ int core_clock_confirmed(struct core *core, struct core_now now)
 static bool holds_of_others(const struct core *core)
 {
 	for (size_t i = 0; i < core->own.count; i++) {
-		if (uuid_cmp(&core->own.items[i].id.origin.device, &core->opts.self) != 0 && core->own.items[i].position > 0)
+		if (uuid_cmp(&core->own.items[i].id.origin.device, &core->opts.self) != 0 &&
+		    core->own.items[i].position > 0)
 			return true;
 	}
 	return false;

@@ -27,7 +27,7 @@ struct peer {
 	int64_t clock_offset_ms;
 	uint32_t round_trip_ms, load;
 	uint64_t heard_ms, beat_ms; /* last word from it, last full heartbeat to it */
-	uint64_t echo;		    /* its stamp, to be sent back */
+	uint64_t echo, echo_ms;	    /* its stamp, to be sent back, and when it came */
 	struct vector vector;	    /* what it holds, as far as it told */
 	struct push pushes[PUSH_STREAMS_MAX];
 	unsigned push_count, unacknowledged;
@@ -53,15 +53,31 @@ struct note {
 	unsigned digest_misses;
 };
 
+/* While one piece is being applied, the next is asked for already and waits here: one applied, one on its way. */
 struct pull {
 	struct stream_id id;
 	struct uuid peer;
-	uint32_t request;   /* waiting for the answer; 0: none, or pushed to us */
-	uint32_t token;	    /* being applied; 0: not yet */
+	uint32_t request;     /* waiting for the answer; 0: none, or pushed to us */
+	uint64_t asked_since; /* with it */
+	bool asked_listing;
 	uint64_t deadline_ms;
+	uint32_t token; /* being applied; 0: nothing */
+	uint64_t upto;	/* where that leads to */
+	bool has_next;
+	struct range next;    /* its body is in next_body */
+	struct buf next_body; /* owned */
 };
 
-enum task_kind { TASK_SERVE, TASK_PUSH, TASK_SERVE_SNAPSHOT, TASK_MERGE, TASK_APPLY, TASK_CUT, TASK_RELIST, TASK_EPOCH };
+enum task_kind {
+	TASK_SERVE,
+	TASK_PUSH,
+	TASK_SERVE_SNAPSHOT,
+	TASK_MERGE,
+	TASK_APPLY,
+	TASK_CUT,
+	TASK_RELIST,
+	TASK_EPOCH
+};
 
 struct task {
 	uint32_t token;
@@ -117,6 +133,7 @@ struct core {
 	uint64_t wake_ms;
 	uint64_t retry_ms; /* after the replica failed */
 	uint64_t repair_ms;
+	uint32_t load;
 	bool paused, cutting, epoch_pending;
 	bool clock_confirmed; /* by somebody who is no member yet */
 	enum core_state state;
@@ -128,10 +145,11 @@ int core_effect(struct core *core, enum effect_kind kind, struct effect **ret_ef
 void core_due(struct core *core, uint64_t at_ms); /* something waits for that time */
 int core_send(struct core *core, struct peer *peer, const struct message *m);
 int core_send_error(struct core *core, struct peer *peer, enum message_error code, uint32_t request, const char *text);
-int core_tell(struct core *core, enum core_event event, const struct uuid *peer, const struct stream_id *stream, const char *text);
+int core_tell(struct core *core, enum core_event event, const struct uuid *peer, const struct stream_id *stream,
+	      const char *text);
 int core_task(struct core *core, enum task_kind kind, const struct peer *peer, struct task **ret_task);
 bool core_take_task(struct core *core, uint32_t token, struct task *ret_task); /* caller releases covers */
-struct note *core_note(struct core *core, const struct stream_id *id); /* NULL: no memory */
+struct note *core_note(struct core *core, const struct stream_id *id);	       /* NULL: no memory */
 struct note *core_find_note(const struct core *core, const struct stream_id *id);
 void core_moved(struct core *core, const struct stream *s); /* a stream of `own` is now this */
 bool core_is_member(const struct core *core, const struct uuid *device);
@@ -149,7 +167,8 @@ int peer_gone(struct core *core, struct peer *peer);
 int peer_hello(struct core *core, struct peer *peer, const struct message_hello *hello);
 int peer_heartbeat(struct core *core, struct peer *peer, const struct message_heartbeat *beat);
 int peer_error(struct core *core, struct peer *peer, const struct message *m);
-int peer_beat(struct core *core, struct peer *peer); /* full heartbeats, partial ones and acknowledgements that are due */
+int peer_beat(struct core *core,
+	      struct peer *peer); /* full heartbeats, partial ones and acknowledgements that are due */
 int peer_say_hello(struct core *core, struct peer *peer);
 int peer_learn(struct core *core, struct peer *peer, const struct vector *v, bool partial);
 
@@ -180,6 +199,7 @@ int snapshot_compare(struct core *core, struct peer *peer); /* digests at equal 
 /* core_house.c */
 int house_keep(struct core *core); /* cuts, purges */
 int house_rewound(struct core *core, struct peer *peer, uint64_t started_after);
-int house_check_own(struct core *core, struct peer *peer); /* whether the peer's vector shows that this device was rewound */
+int house_check_own(struct core *core,
+		    struct peer *peer); /* whether the peer's vector shows that this device was rewound */
 int house_repair_clock(struct core *core);
 int house_state(struct core *core);

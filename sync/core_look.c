@@ -6,8 +6,11 @@
 const char *core_state_name(enum core_state state)
 {
 	static const char *const names[] = {
-	    [CORE_UNINITIALIZED] = "Uninitialized", [CORE_BACKFILLING] = "Backfilling", [CORE_CATCHING_UP] = "CatchingUp",
-	    [CORE_READY] = "Ready",		    [CORE_PAUSED] = "Paused",
+	    [CORE_UNINITIALIZED] = "Uninitialized",
+	    [CORE_BACKFILLING] = "Backfilling",
+	    [CORE_CATCHING_UP] = "CatchingUp",
+	    [CORE_READY] = "Ready",
+	    [CORE_PAUSED] = "Paused",
 	};
 
 	return names[state];
@@ -39,7 +42,8 @@ const char *core_event_name(enum core_event event)
 	return names[event];
 }
 
-static void count_difference(const struct vector *has, const struct vector *lacks, uint64_t *ret_log, uint64_t *ret_state)
+static void count_difference(const struct vector *has, const struct vector *lacks, uint64_t *ret_log,
+			     uint64_t *ret_state)
 {
 	for (size_t i = 0; i < has->count; i++) {
 		const struct stream *s = &has->items[i];
@@ -68,4 +72,9 @@ bool core_peer_at(const struct core *core, size_t i, struct core_peer *ret_peer)
 	count_difference(&core->own, &peer->vector, &ret_peer->behind_log, &ret_peer->behind_state);
 	count_difference(&peer->vector, &core->own, &ret_peer->ahead_log, &ret_peer->ahead_state);
 	return true;
+}
+
+const struct vector *core_peer_vector(const struct core *core, size_t i)
+{
+	return i < core->peer_count ? &core->peers[i]->vector : NULL;
 }

@@ -39,7 +39,8 @@ static int add_peer(struct core *core, const struct uuid *device, struct peer **
 bool peer_usable(const struct core *core, const struct peer *peer)
 {
 	return peer->up && peer->greeted && !peer->disabled && !peer->clock_differs && !core->paused &&
-	       core->now.mono_ms >= peer->banned_until_ms && core_is_member(core, &peer->device);
+	       core->now.mono_ms >= peer->banned_until_ms && core_is_member(core, &peer->device) &&
+	       core_is_member(core, &core->opts.self);
 }
 
 /* --- coming and going --- */
@@ -134,6 +135,11 @@ int core_enable_peer(struct core *core, struct core_now now, const struct uuid *
 	return core_step(core);
 }
 
+void core_set_load(struct core *core, uint32_t load)
+{
+	core->load = load < 100 ? load : 100;
+}
+
 int peer_close(struct core *core, struct peer *peer, enum message_error code, const char *text)
 {
 	struct message m = {.kind = MESSAGE_GOODBYE, .error = {.code = code, .text = text, .text_len = strlen(text)}};
@@ -146,6 +152,18 @@ int peer_close(struct core *core, struct peer *peer, enum message_error code, co
 		return r;
 	e->peer = peer->device;
 	return peer_gone(core, peer);
+}
+
+int core_stop(struct core *core, struct core_now now)
+{
+	int r = 0;
+
+	core->now = now;
+	for (size_t i = 0; i < core->peer_count && r == 0; i++) {
+		if (core->peers[i]->up)
+			r = peer_close(core, core->peers[i], MESSAGE_ERROR_NONE, "stops");
+	}
+	return r;
 }
 
 int peer_ban(struct core *core, struct peer *peer, const char *why)
@@ -180,7 +198,8 @@ static int judge_clock(struct core *core, struct peer *peer, uint64_t wall_ms)
 			pull_drop_peer(core, &peer->device);
 			snapshot_drop_peer(core, &peer->device);
 		}
-		return core_tell(core, differs ? CORE_EVENT_PEER_CLOCK : CORE_EVENT_PEER_CLOCK_OK, &peer->device, NULL, "");
+		return core_tell(core, differs ? CORE_EVENT_PEER_CLOCK : CORE_EVENT_PEER_CLOCK_OK, &peer->device, NULL,
+				 "");
 	}
 	if (off > CORE_CLOCK_WARN_MS && !peer->clock_warned) {
 		peer->clock_warned = true;
@@ -223,7 +242,8 @@ int peer_learn(struct core *core, struct peer *peer, const struct vector *v, boo
 
 /* --- messages --- */
 
-static int refuse(struct core *core, struct peer *peer, enum core_event event, enum message_error code, const char *text)
+static int refuse(struct core *core, struct peer *peer, enum core_event event, enum message_error code,
+		  const char *text)
 {
 	int r = core_tell(core, event, &peer->device, NULL, text);
 
@@ -267,10 +287,10 @@ static int accept(struct core *core, struct peer *peer, const struct message_hel
 
 int peer_hello(struct core *core, struct peer *peer, const struct message_hello *hello)
 {
+	if (!message_speaks(hello))
+		return refuse(core, peer, CORE_EVENT_PEER_VERSION, MESSAGE_ERROR_VERSION, "no version that both speak");
 	if (uuid_cmp(&hello->library, &core->opts.library) != 0)
 		return refuse(core, peer, CORE_EVENT_PEER_LIBRARY, MESSAGE_ERROR_LIBRARY, "another library");
-	if (hello->version_min > MESSAGE_VERSION || hello->version_max < MESSAGE_VERSION)
-		return refuse(core, peer, CORE_EVENT_PEER_VERSION, MESSAGE_ERROR_VERSION, "no version that both speak");
 	if (uuid_cmp(&peer->device, &core->opts.self) == 0 || is_clone(peer, &hello->instance))
 		return refuse(core, peer, CORE_EVENT_PEER_CLONE, MESSAGE_ERROR_CLONE, "two devices with one key");
 	return accept(core, peer, hello);
@@ -283,6 +303,7 @@ int peer_heartbeat(struct core *core, struct peer *peer, const struct message_he
 	if (beat->echo != 0 && beat->echo <= core->now.mono_ms && core->now.mono_ms - beat->echo < CORE_SILENCE_MS)
 		peer->round_trip_ms = (uint32_t)(core->now.mono_ms - beat->echo);
 	peer->echo = beat->stamp;
+	peer->echo_ms = core->now.mono_ms;
 	peer->load = beat->load;
 	peer->epoch = beat->epoch;
 	r = judge_clock(core, peer, beat->wall_ms);
@@ -292,11 +313,16 @@ int peer_heartbeat(struct core *core, struct peer *peer, const struct message_he
 static const char *reason_of(enum message_error code)
 {
 	static const char *const reasons[] = {
-	    [MESSAGE_ERROR_NONE] = "it stops",		     [MESSAGE_ERROR_CUT] = "cut",
-	    [MESSAGE_ERROR_FORKED] = "forked",		     [MESSAGE_ERROR_STALE] = "stale",
-	    [MESSAGE_ERROR_BUSY] = "busy",		     [MESSAGE_ERROR_VERSION] = "no version that both speak",
-	    [MESSAGE_ERROR_LIBRARY] = "another library",     [MESSAGE_ERROR_CLOCK] = "clocks differ",
-	    [MESSAGE_ERROR_RULES] = "it says that this device broke the rules", [MESSAGE_ERROR_REMOVED] = "not a member there",
+	    [MESSAGE_ERROR_NONE] = "it stops",
+	    [MESSAGE_ERROR_CUT] = "cut",
+	    [MESSAGE_ERROR_FORKED] = "forked",
+	    [MESSAGE_ERROR_STALE] = "stale",
+	    [MESSAGE_ERROR_BUSY] = "busy",
+	    [MESSAGE_ERROR_VERSION] = "no version that both speak",
+	    [MESSAGE_ERROR_LIBRARY] = "another library",
+	    [MESSAGE_ERROR_CLOCK] = "clocks differ",
+	    [MESSAGE_ERROR_RULES] = "it says that this device broke the rules",
+	    [MESSAGE_ERROR_REMOVED] = "not a member there",
 	    [MESSAGE_ERROR_CLONE] = "two devices with one key",
 	};
 
@@ -311,8 +337,8 @@ int peer_error(struct core *core, struct peer *peer, const struct message *m)
 	if (m->kind == MESSAGE_ERROR)
 		return m->error.request != 0 ? pull_refused(core, peer, m->error.request, m->error.code) : 0;
 	r = m->error.code != MESSAGE_ERROR_NONE
-		    ? core_tell(core, CORE_EVENT_PEER_REFUSED, &peer->device, NULL, reason_of(m->error.code))
-		    : 0;
+		? core_tell(core, CORE_EVENT_PEER_REFUSED, &peer->device, NULL, reason_of(m->error.code))
+		: 0;
 	if (r == 0)
 		r = core_effect(core, EFFECT_CLOSE, &e);
 	if (r < 0)
@@ -325,11 +351,13 @@ int peer_error(struct core *core, struct peer *peer, const struct message *m)
 
 static struct message heartbeat(const struct core *core, const struct peer *peer)
 {
-	return (struct message){.kind = MESSAGE_HEARTBEAT,
-				.heartbeat = {.wall_ms = core->now.wall_ms < HLC_MS_MAX ? core->now.wall_ms : HLC_MS_MAX,
-					      .epoch = core->epoch,
-					      .stamp = core->now.mono_ms,
-					      .echo = peer->echo}};
+	return (struct message){
+	    .kind = MESSAGE_HEARTBEAT,
+	    .heartbeat = {.wall_ms = core->now.wall_ms < HLC_MS_MAX ? core->now.wall_ms : HLC_MS_MAX,
+			  .epoch = core->epoch,
+			  .stamp = core->now.mono_ms,
+			  /* Without the time that it lay here. */
+			  .echo = peer->echo == 0 ? 0 : peer->echo + core->now.mono_ms - peer->echo_ms}};
 }
 
 static int beat_fully(struct core *core, struct peer *peer)
@@ -387,34 +415,51 @@ static int beat_partly(struct core *core, struct peer *peer)
 	return core_send(core, peer, &m);
 }
 
+static int send_acks(struct core *core, struct peer *peer, struct acks *acks)
+{
+	struct message m = {.kind = MESSAGE_ACKS, .acks = *acks};
+	int r = acks->count > 0 ? core_send(core, peer, &m) : 0;
+
+	acks_release(acks);
+	return r;
+}
+
+static int send_acks_after(struct core *core, struct peer *peer, uint64_t told)
+{
+	_cleanup_(acks_release) struct acks news = ACKS_INIT;
+	int r = 0;
+
+	for (size_t i = 0; i < core->acks.count && r >= 0; i++) {
+		const struct ack *ack = &core->acks.items[i];
+
+		if (ack->revision <= told || uuid_cmp(&ack->member, &peer->device) == 0)
+			continue;
+		r = acks_note(&news, ack);
+		if (r >= 0 && news.count == ACKS_IN_MESSAGE)
+			r = send_acks(core, peer, &news);
+	}
+	return r < 0 ? r : send_acks(core, peer, &news);
+}
+
 /* What is news to it about others. All of it again now and then, should something have been dropped there. */
 static int tell_acks(struct core *core, struct peer *peer)
 {
-	_cleanup_(message_release) struct message m = {.kind = MESSAGE_ACKS};
-	uint64_t told = peer->acks_revision;
-	int r = 0;
+	uint64_t told;
 
 	if (core->now.mono_ms >= peer->acks_full_ms + ACKS_AGAIN_MS) {
-		told = 0;
+		peer->acks_revision = 0;
 		peer->acks_full_ms = core->now.mono_ms;
 	}
+	told = peer->acks_revision;
 	if (told == core->acks.revision)
 		return 0;
 	if (core->now.mono_ms < peer->acks_ms + ACKS_COALESCE_MS) {
 		core_due(core, peer->acks_ms + ACKS_COALESCE_MS);
 		return 0;
 	}
-	for (size_t i = 0; i < core->acks.count && m.acks.count < ACKS_IN_MESSAGE && r >= 0; i++) {
-		const struct ack *ack = &core->acks.items[i];
-
-		if (ack->revision > told && uuid_cmp(&ack->member, &peer->device) != 0)
-			r = acks_note(&m.acks, ack);
-	}
-	if (r < 0)
-		return r;
 	peer->acks_ms = core->now.mono_ms;
 	peer->acks_revision = core->acks.revision;
-	return m.acks.count > 0 ? core_send(core, peer, &m) : 0;
+	return send_acks_after(core, peer, told);
 }
 
 int peer_beat(struct core *core, struct peer *peer)

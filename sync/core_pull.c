@@ -1,12 +1,16 @@
 /* Which stream is asked from whom, and ranges that come in, asked for or pushed. One range of a stream is on its way or
- * being applied at a time; a stream that falls behind is found by looking at what the peers hold, so nothing is queued. */
+ * being applied at a time; a stream that falls behind is found by looking at what the peers hold, so nothing is queued.
+ */
 #include "sync/core_internal.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "sync/change.h"
 #include "sync/hlc.h"
+#include "sync/record.h"
 
 enum { BUSY_RETRY_MS = 1000, STALE_RETRY_MS = 5000 };
 
@@ -21,7 +25,20 @@ static struct pull *pull_of(struct core *core, const struct stream_id *id)
 
 static void end_pull(struct core *core, struct pull *pull)
 {
+	buf_release(&pull->next_body);
 	*pull = core->pulls[--core->pull_count];
+}
+
+/* What is being applied goes on, what was asked for is not waited for. */
+static bool stop_asking(struct core *core, struct pull *pull)
+{
+	if (pull->token == 0) {
+		end_pull(core, pull);
+		return true;
+	}
+	pull->request = 0;
+	pull->has_next = false;
+	return false;
 }
 
 void pull_drop_peer(struct core *core, const struct uuid *peer)
@@ -29,9 +46,7 @@ void pull_drop_peer(struct core *core, const struct uuid *peer)
 	for (size_t i = 0; i < core->pull_count;) {
 		struct pull *pull = &core->pulls[i];
 
-		if (pull->token == 0 && uuid_cmp(&pull->peer, peer) == 0)
-			end_pull(core, pull);
-		else
+		if (uuid_cmp(&pull->peer, peer) != 0 || !stop_asking(core, pull))
 			i++;
 	}
 }
@@ -64,8 +79,10 @@ static bool is_wanted(const struct core *core, const struct stream *its)
 {
 	if (core_is_own(core, &its->id) || !core_takes(core, &its->id))
 		return false;
+	/* Removed devices have logs, too; but nobody may invent them without end. */
 	if (its->id.kind == STREAM_LOG)
-		return true;
+		return core_is_member(core, &its->id.origin.device) || vector_find(&core->own, &its->id) ||
+		       core->own.count < VECTOR_STREAMS_MAX / 2;
 	return uuid_cmp(&its->id.origin.device, &core->opts.self) != 0 && core_is_latest(core, its);
 }
 
@@ -92,19 +109,20 @@ static size_t pulls_of(const struct core *core, const struct peer *peer)
 	size_t n = 0;
 
 	for (size_t i = 0; i < core->pull_count; i++)
-		n += core->pulls[i].token == 0 && uuid_cmp(&core->pulls[i].peer, &peer->device) == 0;
+		n += core->pulls[i].request != 0 && uuid_cmp(&core->pulls[i].peer, &peer->device) == 0;
 	return n;
 }
 
-static bool is_better(const struct peer *a, const struct stream *a_has, const struct peer *b, const struct stream *b_has)
+static bool is_better(const struct peer *a, const struct stream *a_has, const struct peer *b,
+		      const struct stream *b_has)
 {
 	if (a_has->position != b_has->position)
 		return a_has->position > b_has->position;
 	return a->round_trip_ms + a->load < b->round_trip_ms + b->load;
 }
 
-/* Who serves: the owner, else the best of those ahead whose log still begins early enough. ret_cut: somebody is ahead, but
- * only with a log that begins too late. */
+/* Who serves: the owner, else the best of those ahead whose log still begins early enough. ret_cut: somebody is ahead,
+ * but only with a log that begins too late. */
 static struct peer *choose(const struct core *core, const struct stream *own, struct peer **ret_cut)
 {
 	const struct stream *best_has = NULL;
@@ -156,7 +174,8 @@ static bool must_wait(struct core *core, struct note *note)
 	return true;
 }
 
-static int ask(struct core *core, struct peer *peer, const struct stream *own)
+/* Asks for what follows `own`. */
+static int ask(struct core *core, struct peer *peer, struct pull *pull, const struct stream *own)
 {
 	struct message m = {.kind = MESSAGE_RANGE_REQUEST,
 			    .range_request = {.request = ++core->last_request,
@@ -166,26 +185,32 @@ static int ask(struct core *core, struct peer *peer, const struct stream *own)
 							.listing = own->listing,
 							.max_rows = RANGE_ROWS_PULL,
 							.max_bytes = RANGE_BYTES_PULL}}};
-	struct pull *pull;
 	int r;
 
 	memcpy(m.range_request.range.hash, own->hash, HASH_LEN);
 	r = core_send(core, peer, &m);
 	if (r < 0)
 		return r;
-	pull = &core->pulls[core->pull_count++];
-	*pull = (struct pull){.id = own->id,
-			      .peer = peer->device,
-			      .request = m.range_request.request,
-			      .deadline_ms = core->now.mono_ms + CORE_PULL_TIMEOUT_MS};
+	pull->request = m.range_request.request;
+	pull->asked_since = own->position;
+	pull->asked_listing = own->listing;
+	pull->deadline_ms = core->now.mono_ms + CORE_PULL_TIMEOUT_MS;
 	core_due(core, pull->deadline_ms);
 	return 0;
 }
 
+static struct pull *add_pull(struct core *core, const struct stream_id *id, const struct peer *peer)
+{
+	struct pull *pull = &core->pulls[core->pull_count++];
+
+	*pull = (struct pull){.id = *id, .peer = peer->device};
+	return pull;
+}
+
 static bool is_forked(const struct stream *its, const struct stream *own)
 {
-	return its->id.kind == STREAM_LOG && its->position == own->position && its->position > 0 && hash_is_known(its) &&
-	       memcmp(its->hash, own->hash, HASH_LEN) != 0;
+	return its->id.kind == STREAM_LOG && its->position == own->position && its->position > 0 &&
+	       hash_is_known(its) && memcmp(its->hash, own->hash, HASH_LEN) != 0;
 }
 
 static int plan_stream(struct core *core, struct peer *peer, const struct stream *its)
@@ -208,7 +233,7 @@ static int plan_stream(struct core *core, struct peer *peer, const struct stream
 	}
 	if (!from || pulls_of(core, from) >= CORE_PULLS_OF_PEER_MAX || must_wait_for_owner(core, &own, from, note))
 		return 0;
-	return ask(core, from, &own);
+	return ask(core, from, add_pull(core, &own.id, from), &own);
 }
 
 static void forget_claim(struct peer *peer, const struct stream_id *id)
@@ -222,14 +247,14 @@ static void drop_late(struct core *core)
 	for (size_t i = 0; i < core->pull_count;) {
 		struct pull *pull = &core->pulls[i];
 
-		if (pull->token == 0 && core->now.mono_ms >= pull->deadline_ms) {
+		if (pull->request != 0 && core->now.mono_ms >= pull->deadline_ms) {
 			forget_claim(peer_find(core, &pull->peer), &pull->id);
-			end_pull(core, pull);
-		} else {
-			if (pull->token == 0)
-				core_due(core, pull->deadline_ms);
-			i++;
+			if (stop_asking(core, pull))
+				continue;
 		}
+		if (pull->request != 0)
+			core_due(core, pull->deadline_ms);
+		i++;
 	}
 }
 
@@ -255,12 +280,17 @@ int pull_plan(struct core *core)
 
 /* --- ranges that come in --- */
 
-/* A range says how far its sender is. */
-static void learn_head(struct peer *peer, const struct range *range)
+/* A range says how far its sender is. What an owner pushes it does not tell in heartbeats as well, so this is its
+ * acknowledgement. */
+static void learn_head(struct core *core, struct peer *peer, const struct range *range)
 {
 	const struct stream *known = vector_find(&peer->vector, &range->stream);
-	struct stream s = {.id = range->stream, .started = range->started, .position = range->head, .head = range->head};
+	struct stream s = {
+	    .id = range->stream, .started = range->started, .position = range->head, .head = range->head};
+	struct ack ack = {.member = peer->device, .stream = range->stream, .position = range->head};
 
+	if (uuid_cmp(&peer->device, &range->stream.origin.device) == 0 && acks_note(&core->acks, &ack) == 1)
+		core->acks_dirty = true;
 	if (known && known->position >= range->head)
 		return;
 	if (known && range->stream.kind == STREAM_LOG)
@@ -289,42 +319,88 @@ static int apply(struct core *core, struct pull *pull, struct peer *peer, const 
 	e->peer = peer->device;
 	task->stream = range->stream;
 	e->token = pull->token = task->token;
-	pull->request = 0;
+	pull->upto = range->upto;
+	return 0;
+}
+
+/* What the stream will be once the range is applied, as far as asking for the next piece goes. */
+static struct stream foresee(const struct stream *own, const struct range *range)
+{
+	struct cursor c = cursor_on(range->body, range->body_len);
+	struct stream s = *own;
+	const uint8_t *record;
+	size_t len;
+
+	s.listing = range->listing;
+	s.base = range->listing && range->since == 0 ? range->head : own->base < range->head ? own->base : range->head;
+	s.position = range->upto;
+	if (range->stream.kind != STREAM_LOG)
+		return s;
+	memcpy(s.hash, range->hash, HASH_LEN);
+	while (record_next(&c, &record, &len) == 0)
+		change_running_hash(s.hash, record, len, s.hash);
+	return s;
+}
+
+static int apply_and_ask(struct core *core, struct pull *pull, struct peer *peer, const struct stream *own,
+			 const struct range *range)
+{
+	struct stream then;
+	int r = apply(core, pull, peer, range);
+
+	if (r < 0 || range->upto >= range->head || !peer_usable(core, peer))
+		return r;
+	then = foresee(own, range);
+	return ask(core, peer, pull, &then);
+}
+
+/* The piece that follows the one which is being applied. */
+static int keep_next(struct pull *pull, const struct range *range)
+{
+	buf_clear(&pull->next_body);
+	if (buf_append(&pull->next_body, range->body, range->body_len) < 0)
+		return -ENOMEM;
+	pull->next = *range;
+	pull->has_next = true;
 	return 0;
 }
 
 static int take_answer(struct core *core, struct peer *peer, const struct message_range *m)
 {
 	struct pull *pull = pull_of(core, &m->range.stream);
+	bool restarts = m->range.listing && m->range.since == 0;
 	struct stream own;
 
 	/* An answer to a question that is no longer open. */
 	if (!pull || pull->request != m->request || uuid_cmp(&pull->peer, &peer->device) != 0)
 		return 0;
-	own = own_of(core, &(struct stream){.id = m->range.stream, .started = m->range.started});
-	if (m->range.since > own.position || (own.listing && !m->range.listing))
+	if (!restarts && (m->range.since > pull->asked_since || m->range.listing != pull->asked_listing))
 		return peer_ban(core, peer, "an answer to what was not asked");
-	learn_head(peer, &m->range);
-	return apply(core, pull, peer, &m->range);
+	learn_head(core, peer, &m->range);
+	pull->request = 0;
+	if (pull->token != 0)
+		return keep_next(pull, &m->range);
+	own = own_of(core, &(struct stream){.id = m->range.stream, .started = m->range.started});
+	return apply_and_ask(core, pull, peer, &own, &m->range);
 }
 
 static int take_push(struct core *core, struct peer *peer, const struct range *range)
 {
-	struct stream its = {.id = range->stream, .started = range->started, .position = range->head, .head = range->head};
+	struct stream its = {
+	    .id = range->stream, .started = range->started, .position = range->head, .head = range->head};
 	struct stream own = own_of(core, &its);
 	struct note *note;
 	struct pull *pull;
 
 	if (range->listing || !is_wanted(core, &its))
 		return 0;
-	learn_head(peer, range);
+	learn_head(core, peer, range);
 	if (range->since > own.position || own.listing || range->upto <= own.position)
 		return 0; /* asked for by the next step, or nothing new */
 	note = core_note(core, &range->stream);
 	if (!note || must_wait(core, note) || pull_of(core, &range->stream) || core->pull_count == CORE_PULLS_MAX)
 		return 0;
-	pull = &core->pulls[core->pull_count++];
-	*pull = (struct pull){.id = range->stream, .peer = peer->device};
+	pull = add_pull(core, &range->stream, peer);
 	return apply(core, pull, peer, range);
 }
 
@@ -337,7 +413,8 @@ int pull_forked(struct core *core, struct peer *peer, const struct stream_id *id
 {
 	if (core_is_own(core, id))
 		return house_rewound(core, peer, 0);
-	if (peer->wants_snapshot || (peer->snapshot_ms != 0 && core->now.mono_ms < peer->snapshot_ms + CORE_HEARTBEAT_MS))
+	if (peer->wants_snapshot ||
+	    (peer->snapshot_ms != 0 && core->now.mono_ms < peer->snapshot_ms + CORE_HEARTBEAT_MS))
 		return 0;
 	peer->wants_snapshot = peer->resync = true;
 	return core_tell(core, CORE_EVENT_FORKED, &peer->device, id, "");
@@ -359,7 +436,7 @@ int pull_refused(struct core *core, struct peer *peer, uint32_t request, enum me
 	if (!pull)
 		return 0;
 	id = pull->id;
-	end_pull(core, pull);
+	stop_asking(core, pull);
 	its = vector_find(&peer->vector, &id);
 	note = core_note(core, &id);
 	switch (code) {
@@ -427,23 +504,50 @@ static int note_refused(struct core *core, struct peer *peer, const struct strea
 	}
 }
 
+/* The next piece, if all went as foreseen; else the stream is looked at anew. */
+static int go_on(struct core *core, struct pull *pull, struct peer *peer, bool went_well)
+{
+	_cleanup_(buf_release) struct buf body = BUF_INIT;
+	struct stream own;
+	struct range next;
+
+	pull->token = 0;
+	if (!went_well || !peer || !peer_usable(core, peer) || (!pull->has_next && pull->request == 0)) {
+		end_pull(core, pull);
+		return 0;
+	}
+	if (!pull->has_next)
+		return 0; /* on its way */
+	next = pull->next;
+	body = pull->next_body;
+	pull->next_body = BUF_INIT;
+	pull->has_next = false;
+	next.body = body.data;
+	own = own_of(core, &(struct stream){.id = next.stream, .started = next.started});
+	return apply_and_ask(core, pull, peer, &own, &next);
+}
+
 int core_applied(struct core *core, struct core_now now, uint32_t token, int result, const struct applied *applied)
 {
 	struct task task;
 	struct pull *pull;
 	struct peer *peer;
+	bool went_well;
 	int r;
 
 	core->now = now;
 	if (!core_take_task(core, token, &task))
 		return 0;
-	pull = pull_of(core, &task.stream);
-	if (pull && pull->token == token)
-		end_pull(core, pull);
 	peer = peer_find(core, &task.peer);
+	if (peer && peer->generation != task.generation)
+		peer = NULL;
 	if (result == 0)
 		r = note_applied(core, peer, applied);
 	else
-		r = note_refused(core, peer && peer->generation == task.generation ? peer : NULL, &task.stream, result);
+		r = note_refused(core, peer, &task.stream, result);
+	pull = pull_of(core, &task.stream);
+	went_well = result == 0 && applied->held_hlc == 0 && pull && applied->stream.position == pull->upto;
+	if (r == 0 && pull && pull->token == token)
+		r = go_on(core, pull, peer, went_well);
 	return r < 0 ? r : core_step(core);
 }

@@ -1,6 +1,7 @@
-/* Own changes are told at once when nothing is on its way to that peer, otherwise every CORE_COALESCE_MS. What is pushed is
- * read from the replica since the last push, so a row that changed twice travels once and nothing is queued here. A peer
- * that is far behind, or does not acknowledge, is not pushed to: it hears of the new positions and pulls. */
+/* Own changes are told at once when nothing is on its way to that peer, otherwise every CORE_COALESCE_MS. What is
+ * pushed is read from the replica since the last push, so a row that changed twice travels once and nothing is queued
+ * here. A peer that is far behind, or does not acknowledge, is not pushed to: it hears of the new positions and pulls.
+ */
 #include "sync/core_internal.h"
 
 static struct push *push_of(struct peer *peer, uint8_t kind)

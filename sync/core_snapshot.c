@@ -1,6 +1,6 @@
-/* All shared rows at once: when a log is cut before what this device has, when two histories of an origin meet, when rows
- * differ though the positions are equal. One at a time; pieces are merged as they come, and with the last the positions
- * that the snapshot covers are taken over. An interrupted one begins again: what was merged does no harm. */
+/* All shared rows at once: when a log is cut before what this device has, when two histories of an origin meet, when
+ * rows differ though the positions are equal. One at a time; pieces are merged as they come, and with the last the
+ * positions that the snapshot covers are taken over. An interrupted one begins again: what was merged does no harm. */
 #include "sync/core_internal.h"
 
 #include <errno.h>
@@ -48,7 +48,8 @@ static bool is_needed(const struct core *core, const struct peer *peer)
 
 		if (its->id.kind != STREAM_LOG || core_is_own(core, &its->id))
 			continue;
-		if (its->position > position || (its->position == position && own && memcmp(own->hash, its->hash, HASH_LEN) != 0))
+		if (its->position > position ||
+		    (its->position == position && own && memcmp(own->hash, its->hash, HASH_LEN) != 0))
 			return true;
 	}
 	return false;
@@ -113,7 +114,8 @@ int snapshot_piece(struct core *core, struct peer *peer, const struct message_sn
 
 	if (!s->active || s->request == 0 || s->request != m->request || uuid_cmp(&s->peer, &peer->device) != 0)
 		return 0;
-	if (m->cursor_len > 0 && m->cursor_len == s->cursor.len && memcmp(m->cursor, s->cursor.data, m->cursor_len) == 0)
+	if (m->cursor_len > 0 && m->cursor_len == s->cursor.len &&
+	    memcmp(m->cursor, s->cursor.data, m->cursor_len) == 0)
 		return peer_ban(core, peer, "a snapshot that does not end");
 	if (s->cursor.len == 0) {
 		for (size_t i = 0; i < m->covers.count; i++) {
@@ -200,7 +202,8 @@ static bool logs_are_equal(const struct vector *a, const struct vector *b)
 	return true;
 }
 
-/* A difference must show twice in a row with the same sums: while a snapshot comes in rows are ahead of the positions. */
+/* A difference must show twice in a row with the same sums: while a snapshot comes in rows are ahead of the positions.
+ */
 static int compare_shared(struct core *core, struct peer *peer)
 {
 	uint64_t mine = core->own.shared_digest, its = peer->vector.shared_digest;

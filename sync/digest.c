@@ -5,7 +5,8 @@
 #include "base/cleanup.h"
 #include "base/buf.h"
 
-/* Eight bytes of BLAKE2b over a plain form: fixed numbers, lengths before bytes. Memory for short rows is on the stack. */
+/* Eight bytes of BLAKE2b over a plain form: fixed numbers, lengths before bytes. Memory for short rows is on the stack.
+ */
 
 enum { DIGEST_LEN = 16, SCRATCH_LEN = 1024 };
 

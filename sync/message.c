@@ -174,6 +174,11 @@ static int take_stream(struct cursor *c, struct stream_id *ret_id)
 
 /* --- Hello --- */
 
+bool message_speaks(const struct message_hello *hello)
+{
+	return hello->version_min <= MESSAGE_VERSION && hello->version_max >= MESSAGE_VERSION;
+}
+
 static void put_hello(const struct message *m, struct buf *b)
 {
 	const struct message_hello *h = &m->hello;
@@ -198,6 +203,10 @@ static int take_hello(struct cursor *c, struct message *m)
 
 	if (r == 0)
 		r = take_small(c, h->version_min, UINT32_MAX, &h->version_max);
+	if (r == 0 && !message_speaks(h)) {
+		c->left = 0; /* whatever it looks like */
+		return 0;
+	}
 	if (r == 0)
 		r = take_text(c, MESSAGE_SOFTWARE_MAX, &h->software, &h->software_len);
 	if (r == 0)
@@ -358,7 +367,8 @@ static int take_snapshot_request(struct cursor *c, struct message *m)
 {
 	int r = take_small(c, 1, UINT32_MAX, &m->snapshot_request.request);
 
-	return r < 0 ? r : take_bytes(c, MESSAGE_CURSOR_MAX, &m->snapshot_request.cursor, &m->snapshot_request.cursor_len);
+	return r < 0 ? r
+		     : take_bytes(c, MESSAGE_CURSOR_MAX, &m->snapshot_request.cursor, &m->snapshot_request.cursor_len);
 }
 
 static void put_snapshot(const struct message *m, struct buf *b)
@@ -464,10 +474,12 @@ static int take_message(struct cursor *c, struct message *m)
 	if (r < 0)
 		return r;
 	form = form_of(kind);
-	if (!form || parts != 1 + form->parts)
+	if (!form || (parts != 1 + form->parts && kind != MESSAGE_HELLO))
 		return -ERR_MALFORMED;
 	m->kind = (enum message_kind)kind;
 	r = form->take(c, m);
+	if (r == 0 && parts != 1 + form->parts && message_speaks(&m->hello))
+		return -ERR_MALFORMED;
 	return r == 0 && c->left > 0 ? -ERR_MALFORMED : r;
 }
 

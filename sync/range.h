@@ -1,5 +1,5 @@
-/* A range: "all changes of a stream after `since`, up to `upto`": the one form in which changes travel, whether pushed or
- * asked for (design section 5). The body is made and read with sync/record.h (log) or sync/row.h (state).
+/* A range: "all changes of a stream after `since`, up to `upto`": the one form in which changes travel, whether pushed
+ * or asked for (design section 5). The body is made and read with sync/record.h (log) or sync/row.h (state).
  *
  * Plain values; the body is borrowed. Threads: any. */
 #pragma once
@@ -19,10 +19,10 @@ struct range {
 	struct stream_id stream;
 	uint64_t started; /* as in struct stream */
 	uint64_t since;
-	uint64_t upto;	/* log: since + number of records; state: version of the last row, or `head` in the last piece */
-	uint64_t head;	/* the server's position when this was cut; upto < head: there is more */
-	uint64_t floor; /* state: the server's purge floor. Log: 0 */
-	bool listing;	/* state: a piece of the full list of rows, tombstones included, that began at 0 */
+	uint64_t upto; /* log: since + number of records; state: version of the last row, or `head` in the last piece */
+	uint64_t head; /* the server's position when this was cut; upto < head: there is more */
+	uint64_t floor;		/* state: the server's purge floor. Log: 0 */
+	bool listing;		/* state: a piece of the full list of rows, tombstones included, that began at 0 */
 	uint8_t hash[HASH_LEN]; /* log: running hash at `since`. State: zeros */
 	const uint8_t *body;	/* borrowed */
 	size_t body_len;

@@ -1,10 +1,10 @@
 /* The contract of a replica: what the replication core (sync/core.h) needs from whoever stores a library. The store
  * implements it over SQLite, the simulation in memory.
  *
- * The core never calls these: it asks for them as effects, whoever drives it calls them (reads on any thread with its own
- * snapshot of the database, the others through the write gate at bulk priority) and hands the result back as an event. One
- * call is one transaction: durable on return, all or nothing. A call that would take long does a piece: ranges and
- * snapshots are bounded by the request; cut and purge stop after about 50 ms and are asked for again.
+ * The core never calls these: it asks for them as effects, whoever drives it calls them (reads on any thread with its
+ * own snapshot of the database, the others through the write gate at bulk priority) and hands the result back as an
+ * event. One call is one transaction: durable on return, all or nothing. A call that would take long does a piece:
+ * ranges and snapshots are bounded by the request; cut and purge stop after about 50 ms and are asked for again.
  *
  * Errors common to all: -ENOMEM, -EIO, -ENOSPC, -ERR_CORRUPT: the core stops for a while and tries again.
  * Threads: as the implementation says. */
@@ -20,86 +20,97 @@
 
 /* --- reading ---
  *
- * read: the changes after request->since in one read transaction. The range's header is put into *ret_range, its body is
- * appended to `ret_body` (range.body is not set: the caller does when the buffer is final).
+ * read: the changes after request->since, in one read transaction. The range's header is put into *ret_range, its
+ * body is appended to `ret_body` (range.body is not set: the caller does, when the buffer is final).
  *
- *   log    records since + 1 ...; range.hash is the running hash at `since`, head the position.
- *          -ERR_CUT      since < floor (records are gone): the asker needs another server or a snapshot
- *          -ERR_FORKED   since is known here with another running hash (wherever it can be computed: between floor and
- *                        position): two histories of one origin
- *          -ERR_STALE    since > position: nothing to give
- *   state  rows with version > since in version order, tombstones included, cut between rows. Every range carries head
- *          (= position) and floor. Once no row is left upto = head, also when the last rows have lower versions. An asker at
- *          the head gets an empty range, upto = head: it tells that it is whole.
- *          If floor > request->base the asker may have missed a tombstone that is purged: the answer begins a full list:
- *          since 0, listing. Asked with `listing`, or since 0, it is a (further) piece of the list: listing is set.
- *          -ERR_STALE    not whole here, or since > position: nothing to give
- *   -ENOENT  no such stream here (also: a state stream of an epoch that a later one of its device has replaced)
+ * -ENOENT: no such stream here; also a state stream of an epoch that a later one of its device has replaced.
+ *
+ * Of a log: records since + 1, since + 2 ...; range.hash is the running hash at `since`, head the position.
+ *   - since < floor: -ERR_CUT. The records are gone: the asker needs another server or a snapshot.
+ *   - since > position: -ERR_STALE. Nothing to give.
+ *   - another running hash at `since` than the asker's: -ERR_FORKED. Two histories of one origin.
+ * The hash is wanted at any position of the log, so it is best kept beside each record.
+ *
+ * Of a state stream: rows with version > since in the order of versions, tombstones included, cut between rows.
+ *   - Not whole here, or since > position: -ERR_STALE.
+ *   - Every range carries head (the position) and floor. In the last piece upto = head, even if the last row's
+ *     version is lower. An asker that is at the head gets an empty range: it tells it that it is whole.
+ *   - floor > request->base: the asker may have missed a tombstone that is purged. The answer begins a full list:
+ *     since 0, listing. Asked with `listing`, or from 0, the answer is a piece of the list: listing is set.
  *
  * --- applying ---
  *
- * apply: checks everything, stores what is above this device's position, moves the position, in one transaction.
+ * apply: checks everything, stores what is above this device's position, moves the position: in one transaction.
+ * An origin or stream that is not known yet begins with stream_none(); its `started` comes from the range.
+ * -ERR_MALFORMED and -ERR_TOO_LARGE: the sender breaks the rules. On any error nothing is stored.
  *
- *   An origin or stream not known yet begins with stream_none(); its started comes from the range.
- *   log    - position < since: -ERR_STALE. position >= upto: nothing to do, success.
- *          - running hash: roll range.hash over the records; at this device's position it must be its own hash: -ERR_FORKED
- *          - each record: change_set_decode; HLC greater than the one before it (also than stream.hlc); else -ERR_MALFORMED
- *          - a record's HLC more than HLC_AHEAD_MAX_MS ahead of now_ms: the records before it are applied, the rest is held:
- *            applied.held_hlc is its HLC. Held is not an error
- *          - each applied: appended to the log, change_set applied with stamp (hlc, origin.device), clock observed
- *   state  - a later epoch of this device is known here (greater (started, epoch)) and has this kind: -ERR_STALE
- *          - the first range of a later epoch replaces the older one's stream of that kind: its `stream` row goes, its rows stay
- *            until the list is whole
- *          - range.listing: since 0 begins (or begins again) a list: position 0, head 0, base = range.head, listing;
- *            otherwise the stream must be listing with position == since, else -ERR_STALE
- *            not range.listing: the stream must not be listing, and position >= since, else -ERR_STALE
- *            (an asker that is ahead of a whole stream's upto: nothing to do, success)
- *          - rows: versions strictly growing, > since, <= upto; else -ERR_MALFORMED. Their owner is range's origin.device:
- *            a location that belongs to another device, an entry of another device's location: -ERR_MALFORMED
- *          - a row is stored when its version is greater than the stored one's; in a list always. Entries of a location that
- *            is deleted are skipped. A parent that is not there yet becomes a stub: no name, version 0
- *          - in a list, stored rows of this device with since < version <= upto that the piece does not hold become doubtful:
- *            version 0 (they may come later in the list, and keep their ids)
- *          - floor = max(floor, range.floor); head = max(head, range.head); position = max(position, upto);
- *            while upto < head: base = min(base, range.head)
- *          - reached head: base = position. If it was a list: rows of this device that are doubtful, or above head, are
- *            swept, and listing ends
- *          - digest is kept up with each row
- *   success: *ret_applied says where the stream is now.
- *   -ERR_MALFORMED, -ERR_TOO_LARGE: the sender breaks the rules; nothing was stored.
+ * Of a log:
+ *   - position < since: -ERR_STALE. position >= upto: nothing to do, success.
+ *   - The running hash is rolled from range.hash over the records; where it comes by this device's position it
+ *     must be this device's: -ERR_FORKED. As many records as upto - since: else -ERR_MALFORMED.
+ *   - Each record above the position: change_set_decode; its HLC greater than that of the one before:
+ *     -ERR_MALFORMED.
+ *   - A record more than HLC_AHEAD_MAX_MS ahead of now_ms: those before it are applied, it and the rest are held:
+ *     applied.held_hlc. That is no error.
+ *   - The others: appended to the log, the change set applied with stamp (hlc, origin.device), the clock observes
+ *     it.
+ *
+ * Of a state stream:
+ *   - A later epoch of the device, by (started, epoch), has this kind here; or the device is this one: -ERR_STALE.
+ *   - The first range of a later epoch replaces the older one's stream of that kind; its rows stay, until the list
+ *     is whole.
+ *   - range.listing: since 0 begins a list, also anew: position 0, head 0, base = range.head, listing. Else the
+ *     stream must be listing, at position since: -ERR_STALE.
+ *   - Not range.listing: the stream must not be listing, and position >= since: -ERR_STALE. A whole stream with
+ *     position >= upto: nothing to do, success.
+ *   - Rows: versions > since that grow, up to upto; if upto < head the last one is upto: else -ERR_MALFORMED. A
+ *     location that belongs to another device, an entry of another device's location: -ERR_MALFORMED.
+ *   - A row is stored when its version is greater than the stored one's, in a list always. Entries of a deleted
+ *     location are passed over; deleting one takes its entries along. A parent that is not there is a stub: no
+ *     name, version 0.
+ *   - In a list: stored rows of the device with since < version <= upto that the piece does not hold become
+ *     doubtful: version 0. They may come later in the list, and keep their ids.
+ *   - floor = max(floor, range.floor), head = max(head, range.head), position = max(position, upto). While
+ *     position < head: base = min(base, range.head).
+ *   - position has reached head: base = position. If it was a list: rows of the device that are doubtful, or above
+ *     head, are swept, and listing ends.
+ *   - The digest is kept up with each row.
  *
  * --- snapshots of all shared rows ---
  *
- * snapshot_read: a piece of all shared rows with their stamps, tombstones included (sync/registers.h), after `cursor` (empty:
- * the first). Appends the piece to ret_rows and sets *ret_cursor to where the next begins (empty: this was the last one).
- * Order by key, so that a row made meanwhile is in a later piece or in the log after the vector. The vector that a snapshot
- * covers is the caller's to read, before the first piece.
+ * snapshot_read: a piece of all shared rows with their stamps, tombstones included (sync/registers.h), after
+ * `cursor` (empty: the first). Appends it to ret_rows; *ret_cursor says where the next begins (empty: this was the
+ * last one). In the order of keys, so that a row made meanwhile is in a later piece, or in the log after the
+ * vector. The vector that a snapshot covers is the caller's to take, before the first piece.
  *
- * snapshot_merge: merges a piece, register by register. With a vector (the last piece) also moves, for each log in it that is
- * further than this device: position, hlc and hash, and floor = position (this device's records of it go: they do not
- * connect); equal positions with other hashes: the greater hash is taken over. A log of this device's current epoch is
- * never moved. Stamps too far ahead: -ERR_AHEAD, nothing merged. -ERR_MALFORMED as above.
+ * snapshot_merge: merges a piece, register by register. With a vector (the last piece) it also moves each log that
+ * the vector has further: position, hlc and hash, and floor = position: this device's records of it go, as they do
+ * not connect. At equal positions with other hashes the greater hash is taken over. The log of this device's
+ * present epoch is never moved. -ERR_AHEAD: a stamp is too far ahead; nothing merged. -ERR_MALFORMED as above.
  *
  * --- keeping house ---
  *
- * cut: log: records up to `upto` go, floor and the hash at floor are kept. State: tombstones with version <= upto go, floor =
- * upto (called only for whole streams; kinds whose model says so). Returns 1 when there is more to do.
+ * cut: of a log: records up to `upto` go; floor and the running hash there are kept. Of a state stream (only while
+ * whole, and of kinds that model_is_purged): tombstones with version <= upto go, floor = upto. Returns 1 when
+ * there is more to do.
  *
- * relist: a state stream of another device that turned out wrong begins again as stream_none(); its rows stay until the new
- * list is whole.
+ * relist: a state stream of another device that turned out wrong begins again as stream_none(). Its rows stay
+ * until the new list is whole.
  *
- * new_epoch: this device begins a new life: a new origin with a random epoch and started = max(HLC of now, old started + 1,
- * started_after + 1).
- * Its log is empty, its state streams take over position, floor, digest and rows as they are; the old epoch's state streams go.
- * With `keep` (its stamps ran ahead of its clock): records of this device's logs after the position in `keep`, which only
- * this device has, are written again under the new epoch, oldest first, with present stamps; a register that still carries
- * the old record's stamp takes the new one, though it is lower. Those logs then end at that position (or where they are
- * cut). Registers of this device that are still more than HLC_AHEAD_MAX_MS ahead (their records were cut while it was alone,
- * or a restored copy has forgotten them) are written again as changes of their own: otherwise no snapshot of this device
- * could be taken for years. The clock falls back to now, before. It must not take note of `started`. */
+ * new_epoch: this device begins a new life: an origin with a random epoch and started = max(HLC of now, old
+ * started + 1, started_after + 1), which the clock takes no note of. Its log is empty. Its state streams take over
+ * position, floor, digest and rows as they are; those of the old epoch go. With `keep` its stamps had run ahead,
+ * and:
+ *   - The clock falls back to now, first.
+ *   - Records of this device's logs after the position in `keep`, which nobody else has, are written again under
+ *     the new epoch, oldest first, with present stamps. A register that still carries the old record's stamp takes
+ *     the new one, though it is lower. Those logs then end at that position, or where they are cut.
+ *   - Registers of this device that are still more than HLC_AHEAD_MAX_MS ahead (their records were cut while it
+ *     was alone, or a restored copy has forgotten them) are written again as changes of their own: otherwise
+ *     nobody could take a snapshot of this device for years. */
 struct applied {
 	struct stream stream;	/* after the call */
-	struct stream also;	/* the device's stream of entries, when applying locations changed its digest; else position 0 */
+	struct stream also;	/* the device's entries, if applying locations changed their digest; else position 0 */
 	uint64_t held_hlc;	/* 0, or the stamp of the first record that is held */
 	uint64_t shared_digest; /* after the call */
 	uint64_t clock;		/* after the call: the greatest stamp given or seen */
@@ -107,21 +118,23 @@ struct applied {
 };
 
 struct epoch_request {
-	const struct vector *keep; /* NULL: nothing is written again; else this device's logs, with the position that somebody
-				    * else has, and the stamp there (0: not known). If the record here at that position
-				    * carries another stamp, it is another history that they have: everything that is
-				    * still in the log is written again */
-	uint64_t started_after; /* the new epoch starts after this; no stamp: the clock takes no note of it */
-	uint64_t clock_after;	/* the clock takes note of this greatest stamp of ours that a peer holds */
+	const struct vector *keep; /* NULL: nothing is written again; else this device's logs, with the position that
+				    * somebody else has, and the stamp there (0: not known). If the record here at that
+				    * position carries another stamp, it is another history that they have: everything
+				    * that is still in the log is written again */
+	uint64_t started_after;	   /* the new epoch starts after this; no stamp: the clock takes no note of it */
+	uint64_t clock_after;	   /* the clock takes note of this greatest stamp of ours that a peer holds */
 };
 
 struct replica_ops {
-	int (*vector)(void *replica, struct vector *ret_vector); /* all streams, this device's included; one transaction */
+	/* All streams, this device's included, the shared digest and the clock, in one read transaction. */
+	int (*vector)(void *replica, struct vector *ret_vector);
 	int (*read)(void *replica, const struct range_request *request, struct range *ret_range, struct buf *ret_body);
 	int (*apply)(void *replica, const struct range *range, uint64_t now_ms, struct applied *ret_applied);
 	int (*snapshot_read)(void *replica, const struct buf *cursor, uint32_t max_bytes, struct buf *ret_rows,
 			     struct buf *ret_cursor);
-	int (*snapshot_merge)(void *replica, const void *rows, size_t rows_len, const struct vector *covers, uint64_t now_ms);
+	int (*snapshot_merge)(void *replica, const void *rows, size_t rows_len, const struct vector *covers,
+			      uint64_t now_ms);
 	int (*cut)(void *replica, const struct stream_id *stream, uint64_t upto);
 	int (*relist)(void *replica, const struct stream_id *stream);
 	int (*new_epoch)(void *replica, const struct epoch_request *request, uint64_t now_ms);

@@ -10,7 +10,8 @@
 #include "base/pack.h"
 #include "sync/range.h"
 
-/* A column is a stream of numbers, then a stream of bytes that the numbers are the lengths of (for bytes) or nothing. */
+/* A column is a stream of numbers, then a stream of bytes that the numbers are the lengths of (for bytes) or nothing.
+ */
 
 enum column_form { COLUMN_DELTA, COLUMN_PLAIN, COLUMN_SIGNED, COLUMN_BYTES };
 

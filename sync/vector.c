@@ -100,10 +100,8 @@ void vector_remove(struct vector *v, const struct stream_id *id)
 
 int vector_copy(const struct vector *from, struct vector *ret_to)
 {
-	struct vector to = {.count = from->count,
-			    .capacity = from->count,
-			    .shared_digest = from->shared_digest,
-			    .clock = from->clock};
+	struct vector to = {
+	    .count = from->count, .capacity = from->count, .shared_digest = from->shared_digest, .clock = from->clock};
 
 	if (from->count > 0) {
 		to.items = malloc(from->count * sizeof(*to.items));
@@ -254,7 +252,7 @@ static int decode_stream(struct cursor *c, struct stream *s)
 		return r;
 	s->id.kind = (uint8_t)kind;
 	model = kind == STREAM_LOG ? NULL : model_find(kind);
-	if (kind != STREAM_LOG && (!model || model->owner != MODEL_OWNED))
+	if (kind != STREAM_LOG && (model ? model->owner != MODEL_OWNED : kind < MODEL_LOCATION))
 		return -ERR_MALFORMED;
 	if (parts != (kind == STREAM_LOG ? LOG_PARTS : STATE_PARTS))
 		return -ERR_MALFORMED;
@@ -293,7 +291,8 @@ static int decode_origin(struct cursor *c, struct vector *v)
 		struct stream s = of_origin;
 
 		r = decode_stream(c, &s);
-		if (r == 0)
+		/* Kinds that a later version of this program has are not for this one. */
+		if (r == 0 && (s.id.kind == STREAM_LOG || model_find(s.id.kind)))
 			r = append_sorted(v, &s);
 		if (r < 0)
 			return r;

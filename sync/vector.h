@@ -17,7 +17,7 @@ struct vector {
 	uint64_t clock;		/* greatest stamp that this device gave or saw; private, not sent */
 };
 
-#define VECTOR_INIT ((struct vector){ 0 })
+#define VECTOR_INIT ((struct vector){0})
 
 void vector_release(struct vector *v);
 void vector_clear(struct vector *v); /* memory kept */
@@ -35,8 +35,9 @@ int vector_copy(const struct vector *from, struct vector *ret_to); /* ret_to is 
 /* The state stream of `kind` that counts for a device: the one of its latest epoch in the vector. NULL: none. */
 const struct stream *vector_current(const struct vector *v, const struct uuid *device, uint8_t kind);
 
-/* msgpack, grouped by origin. What is private to a device (head, base) is left out: of a state stream that is not whole the
- * position stays and `whole` does not. decode checks counts, kinds, doubles and order; errors: -ERR_MALFORMED,
+/* msgpack, grouped by origin. What is private to a device (head, base) is left out: of a state stream that is not whole
+ * the position stays and `whole` does not. decode checks counts, kinds, doubles and order; state streams of
+ * kinds that this version does not know are passed over; errors: -ERR_MALFORMED,
  * -ERR_TOO_LARGE, -ENOMEM. ret_v is replaced on success. */
 void vector_encode(const struct vector *v, struct buf *b);
 int vector_decode(struct cursor *c, struct vector *ret_v);

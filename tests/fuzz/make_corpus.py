@@ -25,7 +25,7 @@ def pack(value):
         data = value.encode()
         return (bytes([0xA0 + len(data)]) if len(data) < 32 else b"\xd9" + bytes([len(data)])) + data
     if isinstance(value, bytes):
-        return b"\xc4" + bytes([len(value)]) + value
+        return (b"\xc4" + bytes([len(value)]) if len(value) < 256 else b"\xc5" + struct.pack(">H", len(value))) + value
     if isinstance(value, list):
         head = bytes([0x90 + len(value)]) if len(value) < 16 else b"\xdc" + struct.pack(">H", len(value))
         return head + b"".join(map(pack, value))
@@ -230,7 +230,101 @@ BEACON = {
     "round_trip_short": b"\1\0\1",
 }
 
-CORPORA = {"beacon": BEACON, "change": CHANGE, "cursor": CURSOR, "registers": REGISTERS, "noise": NOISE, "pairing": PAIRING, "frame": FRAME}
+
+HELLO, RANGE, RANGE_REQUEST, SNAPSHOT_REQUEST, SNAPSHOT, ACKS, HEARTBEAT, ERROR, GOODBYE = range(1, 10)
+LOG, ENTRY, HASH = 0, 17, bytes([7] * 32)
+vector = [12345, [[KEY1, 5, HLC, [[LOG, 3, 1, HLC, HASH], [LOCATION, 2, True, 99], [ENTRY, 7, False, 0]]],
+                  [KEY1, 6, HLC + 1, [[LOG, 0, 0, 0, b""]]]]]
+stream, entries = [KEY1, 5, LOG], [KEY1, 5, ENTRY]
+
+
+def leb(*numbers):
+    out = b""
+    for n in numbers:
+        while n >= 128:
+            out += bytes([n & 127 | 128])
+            n >>= 7
+        out += bytes([n])
+    return out
+
+
+def zigzag(*numbers):
+    return leb(*[n * 2 if n >= 0 else -n * 2 - 1 for n in numbers])
+
+
+# Two entries: the root of a location, and a file in it.
+columns = [zigzag(1, 2), zigzag(1 << 40, 0), zigzag(0, 1), zigzag(0, 1), leb(0, 5) + b"a.jpg", leb(0o40755, 0o100644), leb(0, 1000),
+           zigzag(1760000000000000000, -5), leb(0, 16) + bytes(16), leb(0, 0)]
+rows = pack([2, *columns])
+
+
+def pushed(where, body, since=0, upto=3, head=3, listing=False, digest=b""):
+    return pack([RANGE, 0, where, HLC, since, upto, head, 0, listing, digest, body])
+
+
+def changed(column, data):
+    return pushed(entries, pack([2, *columns[:column], data, *columns[column + 1:]]))
+
+
+MESSAGE = {
+    "hello": pack([HELLO, 1, 1, "shelf 1.0", KEY1, KEY1, 1760000000000, 5, 4000, good, vector]),
+    "hello_alone": pack([HELLO, 1, 3, "", KEY1, KEY1, 0, 0, 0, b"", [0, []]]),
+    "hello_of_later": pack([HELLO, 2, 3, [1, 2, 3], {}]),
+    "hello_later_kinds": pack([HELLO, 1, 2, "", KEY1, KEY1, 0, 0, 0, b"", [0, [[KEY1, 5, 1, [[LOG, 0, 0, 0, b""], [40, 9, True, 1]]]]]]),
+    "bad_hello_parts": pack([HELLO, 1, 1, "", KEY1, KEY1, 0, 0, 0, b"", [0, []], 1]),
+    "heartbeat": pack([HEARTBEAT, 1760000000000, 5, 50, 77, 78, True, vector]),
+    "range_log": pushed(stream, pack(record(tag)) + pack(good), upto=2, head=2, digest=HASH),
+    "range_rows": pushed(entries, rows),
+    "range_list": pushed(entries, rows, listing=True, head=90, upto=3),
+    "range_empty": pushed(entries, b"", since=9, upto=9, head=9),
+    "range_location": pushed([KEY1, 5, LOCATION], pack([1, zigzag(4), zigzag(-3), leb(4) + b"here", leb(5) + b"/home", leb(0), leb(1),
+                                                      leb(0)]), upto=4, head=4),
+    "range_volume": pushed([KEY1, 5, 19], pack([1, zigzag(4), zigzag(9), leb(4) + b"disk", leb(4) + b"ext4", leb(1 << 40), leb(1)]),
+                           upto=4, head=4),
+    "range_audit": pushed([KEY1, 5, 18], pack([1, zigzag(4), zigzag(9), zigzag(HLC >> 16), leb(3) + b"add", leb(1) + b"x", leb(0)]),
+                          upto=4, head=4),
+    "request": pack([RANGE_REQUEST, 9, stream, 3, 0, False, HASH, 5000, 65536]),
+    "request_list": pack([RANGE_REQUEST, 9, entries, 3, 2, True, b"", 1, 1]),
+    "snapshot_request": pack([SNAPSHOT_REQUEST, 3, b""]),
+    "snapshot": pack([SNAPSHOT, 3, b"rows", b"cursor", vector]),
+    "acks": pack([ACKS, [[KEY1, KEY1, 5, LOG, 3, HLC], [KEY1, KEY1, 5, ENTRY, 9, 0]]]),
+    "error": pack([ERROR, 2, 9, "another history"]),
+    "goodbye": pack([GOODBYE, 0, 0, ""]),
+    "bad_empty": b"",
+    "bad_kind": pack([10, 1]),
+    "bad_parts": pack([GOODBYE, 0, 0]),
+    "bad_trailing": pack([GOODBYE, 0, 0, ""]) + b"\0",
+    "bad_text": pack([GOODBYE, 0, 0, "\x1b[2J"]),
+    "bad_versions": pack([HELLO, 3, 1, "", KEY1, KEY1, 0, 0, 0, b"", [0, []]]),
+    "bad_vector_order": pack([HEARTBEAT, 0, 0, 0, 0, 0, False, [0, [[KEY1, 5, 1, [[ENTRY, 1, True, 0], [LOG, 0, 0, 0, b""]]]]]]),
+    "bad_vector_kind": pack([HEARTBEAT, 0, 0, 0, 0, 0, False, [0, [[KEY1, 5, 1, [[TAG, 1, True, 0]]]]]]),
+    "bad_vector_hash": pack([HEARTBEAT, 0, 0, 0, 0, 0, False, [0, [[KEY1, 5, 1, [[LOG, 3, 1, HLC, b""]]]]]]),
+    "bad_range_backwards": pushed(entries, b"", since=9, upto=3, head=9),
+    "bad_range_nowhere": pushed(entries, b"", since=3, upto=3, head=9),
+    "bad_range_log_list": pushed(stream, b"", listing=True),
+    "bad_range_long": pushed(stream, b"", upto=1 << 40, head=1 << 40),
+    "bad_rows_version": changed(0, zigzag(2, -1)),
+    "bad_rows_root_named": changed(4, leb(1, 5) + b"xa.jpg"),
+    "bad_rows_nameless": changed(4, leb(0, 0)),
+    "bad_rows_slash": changed(4, leb(0, 5) + b"a/jpg"),
+    "bad_rows_nul": changed(4, leb(0, 5) + b"a\0jpg"),
+    "bad_rows_own_parent": changed(3, zigzag(0, 2)),
+    "bad_rows_mode": changed(5, leb(0o40755, 0o644)),
+    "bad_rows_content": changed(8, leb(0, 15) + bytes(15)),
+    "bad_rows_deleted": changed(9, leb(0, 2)),
+    "bad_rows_size": changed(6, leb(0, 1 << 63)),
+    "bad_rows_long_number": changed(6, leb(0) + b"\x80\0"),
+    "bad_rows_left_over": changed(6, leb(0, 1, 2)),
+    "bad_rows_short": changed(4, leb(0)),
+    "bad_rows_lengths": changed(4, leb(0, 6) + b"a.jpg"),
+    "bad_rows_count": pushed(entries, pack([1 << 40, *columns])),
+    "bad_request_zero": pack([RANGE_REQUEST, 0, stream, 3, 0, False, HASH, 5000, 65536]),
+    "bad_request_rows": pack([RANGE_REQUEST, 9, stream, 3, 0, False, HASH, 1 << 20, 65536]),
+    "bad_acks_order": pack([ACKS, [[KEY1, KEY1, 5, ENTRY, 9, 0], [KEY1, KEY1, 5, LOG, 3, HLC]]]),
+    "bad_acks_count": b"\x92\x06\xdd\xff\xff\xff\xff",
+}
+
+CORPORA = {"beacon": BEACON, "message": MESSAGE, "change": CHANGE, "cursor": CURSOR, "registers": REGISTERS, "noise": NOISE, "pairing": PAIRING, "frame": FRAME}
 for target, files in CORPORA.items():
     folder = HERE / target
     folder.mkdir(parents=True, exist_ok=True)

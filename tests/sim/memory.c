@@ -10,14 +10,6 @@
 #include "sync/digest.h"
 #include "sync/record.h"
 
-#define MUST(condition)                                                                                                \
-	do {                                                                                                           \
-		if (!(condition)) {                                                                                    \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
-			abort();                                                                                       \
-		}                                                                                                      \
-	} while (0)
-
 void *mem_grow(void *items, size_t count, size_t *capacity, size_t size)
 {
 	if (count < *capacity)
@@ -67,7 +59,8 @@ static int compare_record(const struct mem_record *a, const struct model *model,
 	return memcmp(a->key, key, model->key_parts * UUID_LEN);
 }
 
-static size_t record_place(const struct memory *m, const struct model *model, const struct uuid key[MODEL_KEY_MAX], bool *ret_found)
+static size_t record_place(const struct memory *m, const struct model *model, const struct uuid key[MODEL_KEY_MAX],
+			   bool *ret_found)
 {
 	size_t low = 0, high = m->record_count;
 
@@ -103,7 +96,8 @@ struct mem_record *mem_record(struct memory *m, const struct model *model, const
 	return &m->records[at];
 }
 
-const struct mem_record *memory_record(const struct memory *m, uint8_t kind, const struct uuid *key0, const struct uuid *key1)
+const struct mem_record *memory_record(const struct memory *m, uint8_t kind, const struct uuid *key0,
+				       const struct uuid *key1)
 {
 	struct uuid key[MODEL_KEY_MAX] = {*key0, key1 ? *key1 : (struct uuid){{0}}};
 	bool found;
@@ -126,8 +120,8 @@ static struct value copy_value(const struct value *value)
 	return copy;
 }
 
-/* The one merge rule. `over_hlc`: a register that still carries this stamp of the same device is set whatever the order (a
- * record that is written again with a present stamp). */
+/* The one merge rule. `over_hlc`: a register that still carries this stamp of the same device is set whatever the order
+ * (a record that is written again with a present stamp). */
 bool mem_put_register(struct memory *m, struct mem_record *rec, unsigned field, const struct value *value,
 		      const struct stamp *stamp, uint64_t over_hlc)
 {
@@ -157,15 +151,15 @@ void mem_apply_set(struct memory *m, const struct change_set *set, const struct 
 	}
 }
 
-static struct stream_id own_log(const struct memory *m)
+struct stream_id mem_own_log(const struct memory *m)
 {
 	return (struct stream_id){.origin = {.device = m->self, .epoch = m->epoch}, .kind = STREAM_LOG};
 }
 
-static void commit_again(struct memory *m, struct change_set *set, uint64_t now_ms, uint64_t over_hlc)
+void mem_commit_again(struct memory *m, struct change_set *set, uint64_t now_ms, uint64_t over_hlc)
 {
 	_cleanup_(buf_release) struct buf record = BUF_INIT;
-	struct stream_id id = own_log(m);
+	struct stream_id id = mem_own_log(m);
 	struct stream *s = vector_find(&m->streams, &id);
 	struct stamp stamp = {.hlc = hlc_tick(&m->clock, now_ms), .device = m->self};
 
@@ -180,7 +174,7 @@ static void commit_again(struct memory *m, struct change_set *set, uint64_t now_
 void memory_commit(struct memory *m, struct change_set *set, uint64_t now_ms)
 {
 	if (set->count > 0)
-		commit_again(m, set, now_ms, 0);
+		mem_commit_again(m, set, now_ms, 0);
 }
 
 size_t memory_members(const struct memory *m, struct uuid ret_members[MEMORY_DEVICES_MAX])
@@ -205,7 +199,8 @@ static int memory_vector(void *replica, struct vector *ret_vector)
 
 	for (size_t i = 0; i < m->streams.count; i++) {
 		struct stream *s = &m->streams.items[i];
-		struct mem_table *t = s->id.kind == STREAM_LOG ? NULL : memory_table(m, &s->id.origin.device, s->id.kind, false);
+		struct mem_table *t =
+		    s->id.kind == STREAM_LOG ? NULL : memory_table(m, &s->id.origin.device, s->id.kind, false);
 
 		s->digest = t ? t->digest : 0;
 	}
@@ -216,7 +211,7 @@ static int memory_vector(void *replica, struct vector *ret_vector)
 }
 
 /* The running hash at `seq`, between floor and position. */
-static void hash_at(const struct mem_log *log, uint64_t floor, uint64_t seq, uint8_t ret_hash[HASH_LEN])
+void mem_hash_at(const struct mem_log *log, uint64_t floor, uint64_t seq, uint8_t ret_hash[HASH_LEN])
 {
 	uint8_t hash[HASH_LEN] = {0};
 
@@ -227,7 +222,8 @@ static void hash_at(const struct mem_log *log, uint64_t floor, uint64_t seq, uin
 	memcpy(ret_hash, hash, HASH_LEN);
 }
 
-static int read_log(struct memory *m, const struct range_request *q, const struct stream *s, struct range *range, struct buf *body)
+static int read_log(struct memory *m, const struct range_request *q, const struct stream *s, struct range *range,
+		    struct buf *body)
 {
 	static const uint8_t zeros[HASH_LEN];
 	struct mem_log *log = mem_log(m, &q->stream.origin, false);
@@ -236,7 +232,7 @@ static int read_log(struct memory *m, const struct range_request *q, const struc
 		return -ERR_STALE;
 	if (q->since < s->floor)
 		return -ERR_CUT;
-	hash_at(log, s->floor, q->since, range->hash);
+	mem_hash_at(log, s->floor, q->since, range->hash);
 	if (memcmp(q->hash, zeros, HASH_LEN) != 0 && memcmp(q->hash, range->hash, HASH_LEN) != 0)
 		return -ERR_FORKED;
 	range->upto = q->since;
@@ -282,7 +278,8 @@ static int check_record(const uint8_t *record, size_t len, uint64_t *last_hlc, s
 }
 
 /* Everything is checked before anything is stored. */
-static int check_log(const struct range *range, const struct stream *s, uint64_t now_ms, uint64_t *ret_until, uint64_t *ret_held)
+static int check_log(const struct range *range, const struct stream *s, uint64_t now_ms, uint64_t *ret_until,
+		     uint64_t *ret_held)
 {
 	struct cursor c = cursor_on(range->body, range->body_len);
 	uint8_t hash[HASH_LEN];
@@ -313,7 +310,8 @@ static int check_log(const struct range *range, const struct stream *s, uint64_t
 	return r < 0 ? r : seq == range->upto ? 0 : -ERR_MALFORMED;
 }
 
-static int apply_log(struct memory *m, const struct range *range, struct stream *s, uint64_t now_ms, struct applied *ret)
+static int apply_log(struct memory *m, const struct range *range, struct stream *s, uint64_t now_ms,
+		     struct applied *ret)
 {
 	struct cursor c = cursor_on(range->body, range->body_len);
 	struct mem_log *log;
@@ -390,7 +388,7 @@ static int memory_cut(void *replica, const struct stream_id *id, uint64_t upto)
 		return 0;
 	}
 	log = mem_log(m, &id->origin, true);
-	hash_at(log, s->floor, upto, log->floor_hash);
+	mem_hash_at(log, s->floor, upto, log->floor_hash);
 	goes = (size_t)(upto - s->floor);
 	for (size_t i = 0; i < goes; i++)
 		buf_release(&log->records[i]);
@@ -410,153 +408,6 @@ static int memory_relist(void *replica, const struct stream_id *id)
 	return 0;
 }
 
-static void begin_streams(struct memory *m, const struct origin *before, uint64_t started)
-{
-	struct stream log = {.id = own_log(m), .started = started};
-
-	MUST(vector_set(&m->streams, &log) == 0);
-	for (size_t i = 0; model_at(i); i++) {
-		struct stream_id old = {.origin = *before, .kind = (uint8_t)model_at(i)->kind};
-		const struct stream *s = vector_find(&m->streams, &old);
-		struct stream next;
-
-		if (model_at(i)->owner != MODEL_OWNED || !s)
-			continue;
-		next = *s;
-		next.id.origin.epoch = m->epoch;
-		next.started = started;
-		vector_remove(&m->streams, &old);
-		MUST(vector_set(&m->streams, &next) == 0);
-	}
-}
-
-/* What only this device has of the old log, written again. */
-static uint64_t hlc_of(const struct mem_log *log, uint64_t at)
-{
-	struct cursor c = cursor_on(log->records[at].data, log->records[at].len);
-	uint32_t two;
-	uint64_t hlc;
-
-	MUST(cursor_pack_array(&c, &two) == 0 && cursor_pack_uint(&c, &hlc) == 0);
-	return hlc;
-}
-
-/* From where on: the position that others have, unless it is another history that they have. */
-static uint64_t rewrite_from(const struct mem_log *log, uint64_t floor, uint64_t position, const struct stream *keep)
-{
-	if (keep->position <= floor || keep->position > position)
-		return keep->position < floor ? floor : keep->position;
-	return keep->hlc != 0 && hlc_of(log, keep->position - floor - 1) != keep->hlc ? floor : keep->position;
-}
-
-static void rewrite(struct memory *m, const struct stream *keep, uint64_t now_ms)
-{
-	const struct stream_id *old = &keep->id;
-	struct stream *s = vector_find(&m->streams, old);
-	struct mem_log *log = mem_log(m, &old->origin, true);
-	uint64_t floor = s->floor, position = s->position;
-	uint64_t after = rewrite_from(log, floor, position, keep);
-
-	for (uint64_t seq = after; seq < position; seq++) {
-		_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
-		uint64_t hlc;
-
-		log = mem_log(m, &old->origin, true); /* moves when one is added */
-		MUST(change_set_decode(log->records[seq - floor].data, log->records[seq - floor].len, &hlc, &set) == 0);
-		commit_again(m, &set, now_ms, hlc);
-	}
-	if (after >= position)
-		return;
-	log = mem_log(m, &old->origin, true);
-	s = vector_find(&m->streams, old);
-	hash_at(log, floor, after, s->hash);
-	s->position = after;
-	s->hlc = 0;
-	if (after > floor)
-		s->hlc = hlc_of(log, after - floor - 1);
-	else if (after > 0)
-		s->hlc = 1; /* of a record that is cut: not known any more */
-	while (log->count > after - floor)
-		buf_release(&log->records[--log->count]);
-}
-
-static uint64_t next_epoch(uint64_t epoch)
-{
-	uint64_t x = epoch * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-
-	return (x ^ x >> 29) & INT64_MAX;
-}
-
-static void rewrite_all(struct memory *m, const struct vector *keep, uint64_t now_ms)
-{
-	for (uint64_t started = 0;;) {
-		const struct stream *next = NULL;
-
-		/* The oldest epoch first. */
-		for (size_t i = 0; i < keep->count; i++) {
-			const struct stream *s = &keep->items[i];
-
-			if (s->started > started && (!next || s->started < next->started) && vector_find(&m->streams, &s->id))
-				next = s;
-		}
-		if (!next)
-			return;
-		rewrite(m, next, now_ms);
-		started = next->started;
-	}
-}
-
-static void write_again(struct memory *m, const struct mem_record *rec, unsigned f, uint64_t now_ms)
-{
-	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
-	const struct value *value = &rec->fields[f].value;
-	enum field_type type = rec->model->fields[f].type;
-	struct change *change;
-
-	MUST(change_set_add(&set, rec->model->kind, &rec->key[0], rec->model->key_parts > 1 ? &rec->key[1] : NULL, &change) == 0);
-	if (type == FIELD_BOOL || type == FIELD_UINT)
-		change_put_number(change, f, value->number);
-	else
-		change_put_bytes(&set, change, f, value->bytes, value->len);
-	commit_again(m, &set, now_ms, rec->fields[f].stamp.hlc);
-}
-
-/* Records that were cut while this device was alone, or that a restored copy has forgotten, are not there to be written
- * again; their registers are. */
-static void write_ahead_again(struct memory *m, uint64_t now_ms)
-{
-	for (size_t i = 0; i < m->record_count; i++) {
-		for (unsigned f = 0; f < MODEL_FIELDS_MAX; f++) {
-			const struct stamp *stamp = &m->records[i].fields[f].stamp;
-
-			if (hlc_ms(stamp->hlc) > now_ms + HLC_AHEAD_MAX_MS && uuid_cmp(&stamp->device, &m->self) == 0)
-				write_again(m, &m->records[i], f, now_ms);
-		}
-	}
-}
-
-static int memory_new_epoch(void *replica, const struct epoch_request *request, uint64_t now_ms)
-{
-	struct memory *m = replica;
-	struct stream_id old = own_log(m);
-	uint64_t before = vector_find(&m->streams, &old)->started;
-	uint64_t started = now_ms << 16;
-
-	if (request->keep)
-		m->clock.last = now_ms << 16;
-	else
-		hlc_observe(&m->clock, request->clock_after, now_ms);
-	started = started > before ? started : before + 1;
-	started = started > request->started_after ? started : request->started_after + 1;
-	m->epoch = next_epoch(m->epoch ^ started);
-	begin_streams(m, &old.origin, started);
-	if (request->keep) {
-		rewrite_all(m, request->keep, now_ms);
-		write_ahead_again(m, now_ms);
-	}
-	return 0;
-}
-
 const struct replica_ops memory_ops = {
     .vector = memory_vector,
     .read = memory_read,
@@ -565,7 +416,7 @@ const struct replica_ops memory_ops = {
     .snapshot_merge = mem_snapshot_merge,
     .cut = memory_cut,
     .relist = memory_relist,
-    .new_epoch = memory_new_epoch,
+    .new_epoch = mem_new_epoch,
 };
 
 /* --- life --- */
@@ -577,10 +428,11 @@ struct memory *memory_new(const struct uuid *self, uint64_t epoch, uint64_t star
 	MUST(m);
 	m->self = *self;
 	m->epoch = epoch;
-	MUST(vector_set(&m->streams, &(struct stream){.id = own_log(m), .started = started}) == 0);
+	MUST(vector_set(&m->streams, &(struct stream){.id = mem_own_log(m), .started = started}) == 0);
 	for (size_t i = 0; model_at(i); i++) {
-		struct stream s = {.id = {.origin = {.device = *self, .epoch = epoch}, .kind = (uint8_t)model_at(i)->kind},
-				   .started = started};
+		struct stream s = {
+		    .id = {.origin = {.device = *self, .epoch = epoch}, .kind = (uint8_t)model_at(i)->kind},
+		    .started = started};
 
 		if (model_at(i)->owner == MODEL_OWNED)
 			MUST(vector_set(&m->streams, &s) == 0);

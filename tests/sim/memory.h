@@ -2,6 +2,9 @@
  * transaction and is committed when it returns. */
 #pragma once
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "sync/replica.h"
 #include "sync/change.h"
 #include "sync/hlc.h"
@@ -9,6 +12,14 @@
 #include "sync/row.h"
 
 #define MEMORY_DEVICES_MAX 16
+
+#define MUST(condition)                                                                                                \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+			abort();                                                                                       \
+		}                                                                                                      \
+	} while (0)
 
 struct mem_register {
 	struct stamp stamp; /* hlc 0: never written */
@@ -60,10 +71,12 @@ void memory_free(struct memory *m);
 
 /* This device's own changes. */
 void memory_commit(struct memory *m, struct change_set *set, uint64_t now_ms);
-void memory_put_row(struct memory *m, struct row *row); /* version is set; a location that is deleted takes its entries along */
+void memory_put_row(struct memory *m,
+		    struct row *row); /* version is set; a location that is deleted takes its entries along */
 
 struct mem_table *memory_table(struct memory *m, const struct uuid *device, uint8_t kind, bool make);
-const struct mem_record *memory_record(const struct memory *m, uint8_t kind, const struct uuid *key0, const struct uuid *key1);
+const struct mem_record *memory_record(const struct memory *m, uint8_t kind, const struct uuid *key0,
+				       const struct uuid *key1);
 size_t memory_members(const struct memory *m, struct uuid ret_members[MEMORY_DEVICES_MAX]);
 void memory_devices(const struct memory *m, struct buf *ret_rows); /* registers of all devices, for Hello */
 
@@ -77,7 +90,8 @@ void memory_check_digests(struct memory *m);
 void mem_apply_set(struct memory *m, const struct change_set *set, const struct stamp *stamp, uint64_t over_hlc);
 int mem_read_state(struct memory *m, const struct range_request *q, struct range *ret_range, struct buf *body);
 int mem_apply_state(struct memory *m, const struct range *range, struct applied *ret_applied);
-int mem_snapshot_read(void *replica, const struct buf *cursor, uint32_t max_bytes, struct buf *rows, struct buf *ret_cursor);
+int mem_snapshot_read(void *replica, const struct buf *cursor, uint32_t max_bytes, struct buf *rows,
+		      struct buf *ret_cursor);
 int mem_snapshot_merge(void *replica, const void *rows, size_t len, const struct vector *covers, uint64_t now_ms);
 bool mem_put_register(struct memory *m, struct mem_record *rec, unsigned field, const struct value *value,
 		      const struct stamp *stamp, uint64_t over_hlc);
@@ -85,6 +99,10 @@ struct mem_record *mem_record(struct memory *m, const struct model *model, const
 struct mem_log *mem_log(struct memory *m, const struct origin *origin, bool make);
 void mem_log_clear(struct mem_log *log);
 void mem_drop_entries(struct memory *m, const struct uuid *device, uint64_t prefix);
+struct stream_id mem_own_log(const struct memory *m);
+void mem_commit_again(struct memory *m, struct change_set *set, uint64_t now_ms, uint64_t over_hlc);
+void mem_hash_at(const struct mem_log *log, uint64_t floor, uint64_t seq, uint8_t ret_hash[HASH_LEN]);
+int mem_new_epoch(void *replica, const struct epoch_request *request, uint64_t now_ms);
 void *mem_grow(void *items, size_t count, size_t *capacity, size_t size);
 void mem_table_clear(struct mem_table *t);
 void mem_purge(struct memory *m, const struct stream_id *id, uint64_t upto);

@@ -54,7 +54,8 @@ void memory_devices(const struct memory *m, struct buf *ret_rows)
 }
 
 /* The cursor is the kind and the key of the last record given. */
-int mem_snapshot_read(void *replica, const struct buf *cursor, uint32_t max_bytes, struct buf *rows, struct buf *ret_cursor)
+int mem_snapshot_read(void *replica, const struct buf *cursor, uint32_t max_bytes, struct buf *rows,
+		      struct buf *ret_cursor)
 {
 	struct memory *m = replica;
 	uint8_t last[1 + 2 * UUID_LEN] = {0};
@@ -154,7 +155,8 @@ static void adopt(struct memory *m, const struct stream *covered)
 
 	if (uuid_cmp(&s.id.origin.device, &m->self) == 0 && s.id.origin.epoch == m->epoch)
 		return;
-	if (own && (own->position > s.position || (own->position == s.position && memcmp(own->hash, s.hash, HASH_LEN) >= 0)))
+	if (own &&
+	    (own->position > s.position || (own->position == s.position && memcmp(own->hash, s.hash, HASH_LEN) >= 0)))
 		return;
 	s.floor = s.position;
 	log = mem_log(m, &s.id.origin, true);
@@ -218,8 +220,9 @@ static void dump_table(const struct mem_table *t, struct buf *text)
 
 		if (row_is_tombstone(row))
 			continue;
-		buf_printf(text, "%s %02x %llx.%llx v%llu", t->model->name, t->device.bytes[0], (unsigned long long)row->key[0],
-			   (unsigned long long)row->key[1], (unsigned long long)row->version);
+		buf_printf(text, "%s %02x %llx.%llx v%llu", t->model->name, t->device.bytes[0],
+			   (unsigned long long)row->key[0], (unsigned long long)row->key[1],
+			   (unsigned long long)row->version);
 		for (unsigned f = 0; f < t->model->field_count; f++)
 			dump_value(&t->model->fields[f], &row->values[f], text);
 		buf_append_str(text, "\n");
@@ -235,7 +238,8 @@ void memory_dump(const struct memory *m, struct buf *text)
 		dump_record(&m->records[i], text);
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; model_at(k); k++) {
-			struct mem_table *t = memory_table((struct memory *)m, &members[i], (uint8_t)model_at(k)->kind, false);
+			struct mem_table *t =
+			    memory_table((struct memory *)m, &members[i], (uint8_t)model_at(k)->kind, false);
 
 			if (t)
 				dump_table(t, text);
@@ -251,7 +255,8 @@ void memory_check_digests(struct memory *m)
 		const struct mem_record *rec = &m->records[i];
 
 		for (unsigned f = 0; f < rec->model->field_count; f++)
-			shared += digest_register(rec->model, rec->key, f, &rec->fields[f].value, &rec->fields[f].stamp);
+			shared +=
+			    digest_register(rec->model, rec->key, f, &rec->fields[f].value, &rec->fields[f].stamp);
 	}
 	if (shared != m->shared_digest)
 		abort();

