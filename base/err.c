@@ -16,6 +16,8 @@ static const struct {
     [ERR_TOO_LARGE - ERR_FIRST] = {"Too large", EFBIG},
     [ERR_AHEAD - ERR_FIRST] = {"The stamp is too far ahead of this device's clock", EAGAIN},
     [ERR_CORRUPT - ERR_FIRST] = {"The database is damaged", EIO},
+    [ERR_CUT - ERR_FIRST] = {"The records are no longer in the log", ENODATA},
+    [ERR_FORKED - ERR_FIRST] = {"Two histories of one origin", EIO},
 };
 
 _Static_assert(sizeof(meanings) / sizeof(meanings[0]) == ERR_LAST - ERR_FIRST, "a row for each code");

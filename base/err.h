@@ -14,6 +14,8 @@ enum err {
 	ERR_TOO_LARGE,         /* a size or count beyond the named limit */
 	ERR_AHEAD,             /* a stamp more than HLC_AHEAD_MAX_MS ahead of this device's clock */
 	ERR_CORRUPT,           /* the database is damaged */
+	ERR_CUT,               /* the records that were asked for are gone from the log */
+	ERR_FORKED,            /* two histories of one origin: another running hash at the same position */
 	ERR_LAST,
 };
 

@@ -15,10 +15,10 @@ static size_t count_kinds(void)
 
 static void each_kind_is_found(void **state)
 {
-	assert_int_equal(count_kinds(), 9);
+	assert_int_equal(count_kinds(), 10);
 	for (size_t i = 0; i < count_kinds(); i++)
 		assert_ptr_equal(model_find(model_at(i)->kind), model_at(i));
-	assert_null(model_at(9));
+	assert_null(model_at(10));
 	assert_null(model_at(SIZE_MAX));
 	assert_null(model_find(0));
 	assert_null(model_find(7));
@@ -38,6 +38,7 @@ static void numbers_never_change(void **state)
 	assert_int_equal(MODEL_LOCATION, 16);
 	assert_int_equal(MODEL_ENTRY, 17);
 	assert_int_equal(MODEL_AUDIT, 18);
+	assert_int_equal(MODEL_VOLUME, 19);
 }
 
 static void rows_are_sound(void **state)
@@ -117,6 +118,19 @@ static void names_and_titles(void **state)
 	assert_false(model_bytes_fit(name, "", 0));
 }
 
+static void owned_kinds_end_in_their_tombstone(void **state)
+{
+	for (size_t i = 0; i < count_kinds(); i++) {
+		const struct model *m = model_at(i);
+
+		if (m->owner == MODEL_OWNED)
+			assert_string_equal(m->fields[model_deleted(m)].name, "deleted");
+		assert_int_equal(model_is_purged(m), m->kind == MODEL_ENTRY || m->kind == MODEL_AUDIT);
+	}
+	assert_int_equal(model_deleted(model_find(MODEL_ENTRY)), ENTRY_DELETED);
+	assert_true(model_bytes_fit(&model_find(MODEL_ENTRY)->fields[ENTRY_NAME], "", 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +139,7 @@ int main(void)
 	    cmocka_unit_test(rows_are_sound),
 	    cmocka_unit_test(names_are_single),
 	    cmocka_unit_test(field_numbers_name_their_fields),
+	    cmocka_unit_test(owned_kinds_end_in_their_tombstone),
 	    cmocka_unit_test(lengths_of_bytes),
 	    cmocka_unit_test(names_and_titles),
 	};
