@@ -361,13 +361,16 @@ static int look_up_hash(struct db *db, int64_t origin, const struct anchor *kept
 
 static int look_up(struct db *db, const struct anchor *kept, struct anchor_held *held)
 {
-	int64_t origin = 0;
+	struct anchor now = {.device = kept->device};
+	int64_t origin = 0, current = 0;
 	int r = find_origin(db, kept, &origin);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
 	held->epoch = true;
-	r = read_versions(db, origin, held->versions);
+	r = read_origin(db, &now, &current); /* a later epoch took its state streams over */
+	if (r == 0)
+		r = read_versions(db, current, held->versions);
 	return r < 0 ? r : look_up_hash(db, origin, kept, held);
 }
 

@@ -12,6 +12,7 @@
 #include "store/object.h"
 #include "store/place.h"
 #include "store/txn.h"
+#include "sync/digest.h"
 #include "sync/naming.h"
 
 /* Each kind has one upsert that binds every field with a stamp. A field that the change lacks gets the empty stamp, which
@@ -54,13 +55,67 @@ static void bind_register(sqlite3_stmt *stmt, int at, const struct change *chang
 	bind_stamp(stmt, at + 1, change, field, by);
 }
 
+/* A register as it was: its value, if it is a number or a content id, and its stamp. Names are in struct before. */
+struct held {
+	uint64_t number;
+	uint8_t content[HASH128_LEN];
+	size_t content_len;
+	uint8_t stamp[STAMP_LEN];
+	size_t stamp_len; /* 0: never written */
+};
+
 /* What a row was before, for telling what became different. */
 struct before {
 	int64_t id; /* 0: there was no row */
 	bool shown;
 	char name[TEXT_NAME_MAX + 1];
 	size_t name_len;
+	struct held fields[MODEL_FIELDS_MAX]; /* of collections and pairs */
 };
+
+static void take_stamp(sqlite3_stmt *stmt, int column, struct held *held)
+{
+	held->stamp_len = sqlite3_column_bytes(stmt, column) == STAMP_LEN ? STAMP_LEN : 0;
+	if (held->stamp_len > 0)
+		memcpy(held->stamp, sqlite3_column_blob(stmt, column), STAMP_LEN);
+}
+
+static struct value value_before(const struct before *before, const struct change *change, unsigned field)
+{
+	const struct held *held = &before->fields[field];
+
+	switch (change->model->fields[field].type) {
+	case FIELD_TITLE:
+	case FIELD_NAME:
+		return (struct value){ .bytes = (const uint8_t *)before->name, .len = before->name_len };
+	case FIELD_BYTES:
+		return (struct value){ .bytes = held->content, .len = held->content_len };
+	default:
+		return (struct value){ .number = held->number };
+	}
+}
+
+/* Keeps the digest of shared rows: of each register that the change wins, the old value out and the new one in. */
+static void count(struct txn *txn, const struct change *change, const struct applied *by, const struct before *before)
+{
+	for (unsigned field = 0; field < change->model->field_count; field++) {
+		const struct held *held = &before->fields[field];
+		struct stamp stamp;
+
+		if (!(change->fields & UINT32_C(1) << field))
+			continue;
+		if (held->stamp_len > 0 && memcmp(by->stamps[field], held->stamp, STAMP_LEN) <= 0)
+			continue;
+		stamp = stamp_decode(by->stamps[field]);
+		txn->shared_delta += digest_register(change->model, change->key, field, &change->values[field], &stamp);
+		if (held->stamp_len > 0) {
+			struct value value = value_before(before, change, field);
+
+			stamp = stamp_decode(held->stamp);
+			txn->shared_delta -= digest_register(change->model, change->key, field, &value, &stamp);
+		}
+	}
+}
 
 static void take_name(sqlite3_stmt *stmt, int column, char ret_name[TEXT_NAME_MAX + 1], size_t *ret_len)
 {
@@ -133,6 +188,8 @@ static int apply_device(struct txn *txn, const struct change *change, const stru
 	int r = check_key_of_device(change);
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
 
+	txn->members_changed = true;
+
 	if (r == 0)
 		r = device_before(txn, &change->key[0], &before);
 	if (r == 0)
@@ -186,7 +243,10 @@ static int collection_before(struct txn *txn, enum collection_kind kind, const s
 	if (r == 0) {
 		ret_before->id = sqlite3_column_int64(stmt, 0);
 		take_name(stmt, 1, ret_before->name, &ret_before->name_len);
-		ret_before->shown = sqlite3_column_int(stmt, 3) == 1;
+		ret_before->shown = sqlite3_column_int(stmt, 2) == 1;
+		take_stamp(stmt, 3, &ret_before->fields[COLLECTION_NAME]);
+		ret_before->fields[COLLECTION_LIVE].number = (uint64_t)sqlite3_column_int64(stmt, 4);
+		take_stamp(stmt, 5, &ret_before->fields[COLLECTION_LIVE]);
 	}
 	return 0;
 }
@@ -260,6 +320,8 @@ static int apply_collection(struct txn *txn, const struct change *change, const 
 	if (r == 0)
 		r = upsert_collection(txn, change, by, &after);
 	if (r == 0)
+		count(txn, change, by, &before);
+	if (r == 0)
 		r = collection_before(txn, kind, &change->key[0], &after);
 	if (r == 0 && before.id != 0 && !before.shown && after.shown)
 		r = count_life(txn, after.id);
@@ -320,6 +382,13 @@ static int find_home(struct txn *txn, enum collection_kind kind, const struct uu
 	return 0;
 }
 
+static void take_content(sqlite3_stmt *stmt, int column, struct held *held)
+{
+	held->content_len = sqlite3_column_bytes(stmt, column) == HASH128_LEN ? HASH128_LEN : 0;
+	if (held->content_len > 0)
+		memcpy(held->content, sqlite3_column_blob(stmt, column), HASH128_LEN);
+}
+
 static int pair_before(struct txn *txn, int64_t collection, uint64_t prefix, uint64_t seq, struct before *ret_before)
 {
 	int r = 0;
@@ -337,6 +406,11 @@ static int pair_before(struct txn *txn, int64_t collection, uint64_t prefix, uin
 		ret_before->id = sqlite3_column_int64(stmt, 0);
 		take_name(stmt, 1, ret_before->name, &ret_before->name_len);
 		ret_before->shown = sqlite3_column_int(stmt, 2) == 1;
+		take_stamp(stmt, 3, &ret_before->fields[PAIR_NAME]);
+		take_content(stmt, 4, &ret_before->fields[PAIR_CONTENT]);
+		take_stamp(stmt, 5, &ret_before->fields[PAIR_CONTENT]);
+		ret_before->fields[PAIR_LIVE].number = (uint64_t)sqlite3_column_int64(stmt, 2);
+		take_stamp(stmt, 6, &ret_before->fields[PAIR_LIVE]);
 	}
 	return 0;
 }
@@ -411,6 +485,8 @@ static int apply_pair(struct txn *txn, const struct change *change, const struct
 	if (r == 0)
 		r = upsert_pair(txn, change, by, home.id, prefix, seq, &after);
 	if (r == 0)
+		count(txn, change, by, &before);
+	if (r == 0)
 		r = tell(txn, place_of_collection(home.id), object(OBJECT_PAIR, after.id), &before, &after);
 	if (r == 0 && before.shown)
 		r = tell_pair_siblings(txn, &home, &before);
@@ -449,6 +525,76 @@ int apply_change_set(struct txn *txn, const struct change_set *set, const struct
 		stamp_encode(stamp, by.stamps[field]);
 	for (size_t i = 0; i < set->count && r == 0; i++)
 		r = apply_change(txn, &set->items[i], &by);
+	return r;
+}
+
+/* --- forgetting stamps --- */
+
+static bool carries(const struct held *held, const uint8_t stamp[STAMP_LEN])
+{
+	return held->stamp_len > 0 && memcmp(held->stamp, stamp, STAMP_LEN) == 0;
+}
+
+static int run_forget(struct txn *txn, enum statement which, int64_t id, const struct stamp *stamp)
+{
+	uint8_t bytes[STAMP_LEN];
+	int r = 0;
+	sqlite3_stmt *stmt = db_stmt(txn->db, which, &r);
+
+	if (stmt == NULL)
+		return r;
+	stamp_encode(stamp, bytes);
+	bind_int(stmt, 1, id);
+	bind_blob(stmt, 2, bytes, STAMP_LEN);
+	return stmt_run(stmt);
+}
+
+/* Whatever the change sets counts, as all fields with one stamp were written by one change. */
+static int forget(struct txn *txn, const struct change *change, const struct before *before, enum statement which,
+		  const struct stamp *stamp)
+{
+	uint8_t bytes[STAMP_LEN];
+
+	stamp_encode(stamp, bytes);
+	for (unsigned field = 0; field < change->model->field_count; field++) {
+		struct value value = value_before(before, change, field);
+
+		if (carries(&before->fields[field], bytes))
+			txn->shared_delta -= digest_register(change->model, change->key, field, &value, stamp);
+	}
+	return before->id != 0 ? run_forget(txn, which, before->id, stamp) : 0;
+}
+
+static int forget_change(struct txn *txn, const struct change *change, const struct stamp *stamp)
+{
+	struct before before = { 0 };
+	struct home home = { 0 };
+	uint64_t prefix, seq;
+	int r;
+
+	switch (change->model->kind) {
+	case MODEL_DEVICE:
+		r = device_before(txn, &change->key[0], &before);
+		return r < 0 || before.id == 0 ? r : run_forget(txn, STMT_DEVICE_FORGET, before.id, stamp);
+	case MODEL_TAG:
+	case MODEL_ALBUM:
+		r = collection_before(txn, collection_kind_of(change->model->kind), &change->key[0], &before);
+		return r < 0 ? r : forget(txn, change, &before, STMT_COLLECTION_FORGET, stamp);
+	default:
+		uuid_entry_split(&change->key[1], &prefix, &seq);
+		r = find_home(txn, collection_kind_of(change->model->kind), &change->key[0], &home);
+		if (r == 0)
+			r = pair_before(txn, home.id, prefix, seq, &before);
+		return r < 0 ? r : forget(txn, change, &before, STMT_PAIR_FORGET, stamp);
+	}
+}
+
+int apply_forget(struct txn *txn, const struct change_set *set, const struct stamp *stamp)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < set->count && r == 0; i++)
+		r = forget_change(txn, &set->items[i], stamp);
 	return r;
 }
 

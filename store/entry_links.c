@@ -4,6 +4,9 @@
  * appears, goes or changes its content may turn links elsewhere: LINKS tells of it, but only when a link can be
  * concerned, which a few index look-ups answer. When an entry loses its content id, a subscriber could no longer find
  * the links by it: they are named one by one. */
+#include <string.h>
+#include <sys/stat.h>
+
 #include "base/cleanup.h"
 #include "store/entry_row.h"
 #include "store/internal.h"
@@ -96,4 +99,94 @@ int entry_tell_lost_content(struct txn *txn, const struct entry *entry)
 	if (r >= 0)
 		r = tell_pairs_with(txn, entry->content);
 	return r < 0 ? r : tell_named_with(txn, entry->content);
+}
+
+/* --- names and attributes --- */
+
+static int tell_entry(struct txn *txn, enum notice_change change, const struct entry *entry)
+{
+	return txn_notice(txn, change, object(OBJECT_ENTRY, entry->parent), object(OBJECT_ENTRY, entry->id),
+			  entry->name, entry->name_len, true);
+}
+
+/* The root of a location has its place among the locations of its device, under the location's name. */
+static int tell_root_attr(struct txn *txn, const struct entry *root)
+{
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
+	int r = 0;
+
+	stmt = db_stmt(txn->db, STMT_LOCATION_PLACE, &r);
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, root->location);
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return txn_notice(txn, NOTICE_ATTR, object(OBJECT_DEVICE, sqlite3_column_int64(stmt, 0)),
+			  object(OBJECT_ENTRY, root->id), (const char *)sqlite3_column_text(stmt, 1),
+			  (size_t)sqlite3_column_bytes(stmt, 1), true);
+}
+
+int entry_tell_attr(struct txn *txn, const struct entry *entry)
+{
+	return entry->parent == 0 ? tell_root_attr(txn, entry) : tell_entry(txn, NOTICE_ATTR, entry);
+}
+
+int entry_tell_listing(struct txn *txn, int64_t parent)
+{
+	return txn_notice(txn, NOTICE_LISTING, object(OBJECT_ENTRY, parent), 0, NULL, 0, true);
+}
+
+int entry_tell_gone(struct txn *txn, const struct entry *entry)
+{
+	return tell_entry(txn, NOTICE_NAME, entry);
+}
+
+int entry_tell_move(struct txn *txn, const struct entry *from, const struct entry *to)
+{
+	int r = 0;
+
+	if (!from->deleted)
+		r = tell_entry(txn, NOTICE_NAME, from);
+	if (r >= 0)
+		r = entry_tell_listing(txn, to->parent);
+	if (r >= 0 && !from->deleted)
+		r = tell_entry(txn, NOTICE_NAME, to);
+	if (r >= 0)
+		r = entry_tell(txn, NOTICE_LINKS, to->id);
+	if (r >= 0 && !from->deleted && S_ISDIR(to->mode))
+		r = entry_tell(txn, NOTICE_BELOW, to->id);
+	return r;
+}
+
+/* Whether what stat(2) tells of them differs. */
+static bool attr_differs(const struct entry *a, const struct entry *b)
+{
+	return a->mode != b->mode || a->size != b->size || a->mtime_ns != b->mtime_ns;
+}
+
+int entry_tell_change(struct txn *txn, const struct entry *from, const struct entry *to)
+{
+	int r = 0;
+
+	if (from->parent != to->parent || from->name_len != to->name_len || memcmp(from->name, to->name, to->name_len) != 0)
+		r = entry_tell_move(txn, from, to);
+	if (r >= 0 && attr_differs(from, to))
+		r = entry_tell_attr(txn, to);
+	return r;
+}
+
+int entry_tell_new(struct txn *txn, const struct entry *entry, bool is_back)
+{
+	int r;
+
+	if (entry->parent == 0)
+		return entry_tell_attr(txn, entry);
+	r = entry_tell_listing(txn, entry->parent);
+	/* A row that comes back has the inode that it had, of which the kernel may know old things. */
+	if (r >= 0 && is_back)
+		r = tell_entry(txn, NOTICE_NAME, entry);
+	if (r >= 0 && is_back)
+		r = tell_entry(txn, NOTICE_ATTR, entry);
+	return r >= 0 && is_back && S_ISDIR(entry->mode) ? entry_tell(txn, NOTICE_BELOW, entry->id) : r;
 }

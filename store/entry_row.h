@@ -12,6 +12,17 @@ int entry_is_below(struct db *db, int64_t id, int64_t ancestor);
 
 /* --- notices (entry_links.c) --- */
 
+int entry_tell_attr(struct txn *txn, const struct entry *entry);
+int entry_tell_listing(struct txn *txn, int64_t parent);
+int entry_tell_gone(struct txn *txn, const struct entry *entry);
+int entry_tell_move(struct txn *txn, const struct entry *from, const struct entry *to);
+
+/* Of a row that became another, both shown: a move, other attributes, or both. */
+int entry_tell_change(struct txn *txn, const struct entry *from, const struct entry *to);
+
+/* Of a row that is shown now; `is_back`: it had its inode before. */
+int entry_tell_new(struct txn *txn, const struct entry *entry, bool is_back);
+
 /* LINKS or BELOW. */
 int entry_tell(struct txn *txn, enum notice_change change, int64_t id);
 

@@ -13,7 +13,9 @@
 #include "store/internal.h"
 #include "store/object.h"
 #include "store/oplog.h"
+#include "store/owned.h"
 #include "sync/change.h"
+#include "sync/digest.h"
 #include "sync/model.h"
 
 /* A row of ours, copied, so that statements on it may run. */
@@ -40,42 +42,6 @@ static int load(struct txn *txn, int64_t id, struct own *ret_own)
 	return 0;
 }
 
-/* --- notices --- */
-
-static int tell_entry(struct txn *txn, enum notice_change change, const struct entry *entry)
-{
-	return txn_notice(txn, change, object(OBJECT_ENTRY, entry->parent), object(OBJECT_ENTRY, entry->id),
-			  entry->name, entry->name_len, true);
-}
-
-/* The root of a location has its place among the locations of its device, under the location's name. */
-static int tell_root_attr(struct txn *txn, const struct entry *root)
-{
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
-	int r = 0;
-
-	stmt = db_stmt(txn->db, STMT_LOCATION_PLACE, &r);
-	if (!stmt)
-		return r;
-	bind_int(stmt, 1, root->location);
-	r = stmt_step(stmt);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	return txn_notice(txn, NOTICE_ATTR, object(OBJECT_DEVICE, sqlite3_column_int64(stmt, 0)),
-			  object(OBJECT_ENTRY, root->id), (const char *)sqlite3_column_text(stmt, 1),
-			  (size_t)sqlite3_column_bytes(stmt, 1), true);
-}
-
-static int tell_attr(struct txn *txn, const struct entry *entry)
-{
-	return entry->parent == 0 ? tell_root_attr(txn, entry) : tell_entry(txn, NOTICE_ATTR, entry);
-}
-
-static int tell_listing(struct txn *txn, int64_t parent)
-{
-	return txn_notice(txn, NOTICE_LISTING, object(OBJECT_ENTRY, parent), 0, NULL, 0, true);
-}
-
 /* --- inserting --- */
 
 static int insert_local(struct txn *txn, enum statement which, int64_t id, const struct entry_attr *attr)
@@ -89,6 +55,29 @@ static int insert_local(struct txn *txn, enum statement which, int64_t id, const
 	bind_int(stmt, 2, (int64_t)attr->ino);
 	bind_int(stmt, 3, attr->btime_ns);
 	return stmt_run(stmt);
+}
+
+/* The digest of a new row; made without reading it, as a scan inserts very many. */
+static int count_new(struct txn *txn, const struct entry_place *place, const struct entry_attr *attr, uint64_t seq,
+		     int64_t version)
+{
+	struct txn_location *location;
+	struct row row = {.model = model_find(MODEL_ENTRY), .version = (uint64_t)version};
+	uint64_t parent = 0;
+	int r = txn_location(txn, place->location, &location);
+
+	if (r >= 0 && place->parent != 0)
+		r = txn_parent_seq(txn, place->parent, &parent);
+	if (r < 0)
+		return r;
+	row.key[0] = location->prefix;
+	row.key[1] = seq;
+	row.values[ENTRY_PARENT].number = place->parent != 0 ? parent + 1 : 0;
+	row.values[ENTRY_NAME] = (struct value){.bytes = (const uint8_t *)place->name, .len = place->name_len};
+	row.values[ENTRY_MODE].number = attr->mode;
+	row.values[ENTRY_SIZE].number = attr->size;
+	row.values[ENTRY_MTIME].number = (uint64_t)attr->mtime_ns;
+	return txn_location_digest(txn, place->location, digest_row(&row));
 }
 
 int entry_insert_row(struct txn *txn, const struct entry_place *place, const struct entry_attr *attr, int64_t *ret_id)
@@ -118,7 +107,9 @@ int entry_insert_row(struct txn *txn, const struct entry_place *place, const str
 	if (r < 0)
 		return r;
 	id = sqlite3_last_insert_rowid(txn->db->connection);
-	r = insert_local(txn, STMT_ENTRY_INSERT_LOCAL, id, attr);
+	r = count_new(txn, place, attr, seq, version);
+	if (r >= 0)
+		r = insert_local(txn, STMT_ENTRY_INSERT_LOCAL, id, attr);
 	if (r >= 0)
 		*ret_id = id;
 	return r;
@@ -139,7 +130,7 @@ int entry_insert(struct txn *txn, const struct entry_place *place, const struct 
 	if (!location->self)
 		return -EPERM;
 	r = entry_insert_row(txn, place, attr, ret_id);
-	return r < 0 ? r : tell_listing(txn, place->parent);
+	return r < 0 ? r : entry_tell_listing(txn, place->parent);
 }
 
 /* --- updating --- */
@@ -157,7 +148,9 @@ static int update_row(struct txn *txn, enum statement which, int64_t id, const s
 	int64_t version;
 	int r;
 
-	r = txn_next_version(txn, MODEL_ENTRY, &version);
+	r = owned_leave(txn, MODEL_ENTRY, id);
+	if (r >= 0)
+		r = txn_next_version(txn, MODEL_ENTRY, &version);
 	if (r < 0)
 		return r;
 	stmt = db_stmt(txn->db, which, &r);
@@ -168,7 +161,8 @@ static int update_row(struct txn *txn, enum statement which, int64_t id, const s
 	bind_int(stmt, 3, (int64_t)attr->size);
 	bind_int(stmt, 4, attr->mtime_ns);
 	bind_int(stmt, 5, version);
-	return stmt_run(stmt);
+	r = stmt_run(stmt);
+	return r < 0 ? r : owned_enter(txn, MODEL_ENTRY, id);
 }
 
 int entry_update(struct txn *txn, int64_t id, const struct entry_attr *attr)
@@ -195,7 +189,7 @@ int entry_update(struct txn *txn, int64_t id, const struct entry_attr *attr)
 	if (r >= 0 && local_differs)
 		r = insert_local(txn, STMT_ENTRY_UPDATE_LOCAL, id, attr);
 	if (r >= 0)
-		r = tell_attr(txn, entry);
+		r = entry_tell_attr(txn, entry);
 	if (r >= 0 && drops_content)
 		r = entry_tell_lost_content(txn, entry);
 	return r;
@@ -226,7 +220,9 @@ static int move_row(struct txn *txn, int64_t id, int64_t parent, const char *nam
 	int64_t version;
 	int r;
 
-	r = txn_next_version(txn, MODEL_ENTRY, &version);
+	r = owned_leave(txn, MODEL_ENTRY, id);
+	if (r >= 0)
+		r = txn_next_version(txn, MODEL_ENTRY, &version);
 	if (r < 0)
 		return r;
 	stmt = db_stmt(txn->db, STMT_ENTRY_MOVE, &r);
@@ -236,24 +232,8 @@ static int move_row(struct txn *txn, int64_t id, int64_t parent, const char *nam
 	bind_int(stmt, 2, parent);
 	bind_text(stmt, 3, name, len);
 	bind_int(stmt, 4, version);
-	return stmt_run(stmt);
-}
-
-static int tell_move(struct txn *txn, const struct entry *from, const struct entry *to)
-{
-	int r = 0;
-
-	if (!from->deleted)
-		r = tell_entry(txn, NOTICE_NAME, from);
-	if (r >= 0)
-		r = tell_listing(txn, to->parent);
-	if (r >= 0 && !from->deleted)
-		r = tell_entry(txn, NOTICE_NAME, to);
-	if (r >= 0)
-		r = entry_tell(txn, NOTICE_LINKS, to->id);
-	if (r >= 0 && !from->deleted && S_ISDIR(to->mode))
-		r = entry_tell(txn, NOTICE_BELOW, to->id);
-	return r;
+	r = stmt_run(stmt);
+	return r < 0 ? r : owned_enter(txn, MODEL_ENTRY, id);
 }
 
 int entry_move(struct txn *txn, int64_t id, int64_t parent, const char *name, size_t len)
@@ -279,7 +259,7 @@ int entry_move(struct txn *txn, int64_t id, int64_t parent, const char *name, si
 	r = check_parent(txn, &own.entry, parent);
 	if (r >= 0)
 		r = move_row(txn, id, parent, name, len);
-	return r < 0 ? r : tell_move(txn, &own.entry, &to);
+	return r < 0 ? r : entry_tell_move(txn, &own.entry, &to);
 }
 
 /* --- deleting --- */
@@ -297,7 +277,7 @@ static int doom(struct txn *txn, struct doomed *doomed, const struct entry *entr
 
 	r = buf_append(&doomed->ids, &entry->id, sizeof(entry->id));
 	if (r >= 0)
-		r = tell_entry(txn, NOTICE_NAME, entry);
+		r = entry_tell_gone(txn, entry);
 	return r < 0 ? r : entry_tell_links(txn, entry, entry->has_content ? entry->content : NULL);
 }
 
@@ -330,7 +310,9 @@ static int mark_deleted(struct txn *txn, int64_t id)
 	int64_t version;
 	int r;
 
-	r = txn_next_version(txn, MODEL_ENTRY, &version);
+	r = owned_leave(txn, MODEL_ENTRY, id);
+	if (r >= 0)
+		r = txn_next_version(txn, MODEL_ENTRY, &version);
 	if (r < 0)
 		return r;
 	stmt = db_stmt(txn->db, STMT_ENTRY_DELETE, &r);
@@ -338,7 +320,8 @@ static int mark_deleted(struct txn *txn, int64_t id)
 		return r;
 	bind_int(stmt, 1, id);
 	bind_int(stmt, 2, version);
-	return stmt_run(stmt);
+	r = stmt_run(stmt);
+	return r < 0 ? r : owned_enter(txn, MODEL_ENTRY, id);
 }
 
 static void doomed_release(struct doomed *doomed)
@@ -375,7 +358,9 @@ static int set_content_row(struct txn *txn, int64_t id, const uint8_t *content)
 	int64_t version;
 	int r;
 
-	r = txn_next_version(txn, MODEL_ENTRY, &version);
+	r = owned_leave(txn, MODEL_ENTRY, id);
+	if (r >= 0)
+		r = txn_next_version(txn, MODEL_ENTRY, &version);
 	if (r < 0)
 		return r;
 	stmt = db_stmt(txn->db, STMT_ENTRY_SET_CONTENT, &r);
@@ -384,7 +369,8 @@ static int set_content_row(struct txn *txn, int64_t id, const uint8_t *content)
 	bind_int(stmt, 1, id);
 	bind_blob(stmt, 2, content, HASH128_LEN);
 	bind_int(stmt, 3, version);
-	return stmt_run(stmt);
+	r = stmt_run(stmt);
+	return r < 0 ? r : owned_enter(txn, MODEL_ENTRY, id);
 }
 
 static enum model_kind pair_kind_of(int collection_kind)

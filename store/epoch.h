@@ -7,14 +7,18 @@
 
 #include "store/store.h"
 
-/* Begins a new epoch of this device inside the transaction: a new origin with a random epoch, begun at a stamp above
- * `least_hlc` (0: none is known) and above every one that the database holds. What the transaction writes from here on
- * belongs to it; the old origin stays as history. Its streams:
+/* Begins a new epoch of this device inside the transaction: a new origin with a random epoch, begun now, after `after` and
+ * after the old one. The clock takes no note of that. What the transaction writes from here on belongs to it; the old
+ * origin's log stays as history. Its streams:
  *
  *     log      from record 1 on
- *     state    the rows keep their versions, so the counters go on; the purge floor is at the beginning of the epoch,
- * so whoever asks from below it is answered by `reset`
+ *     state    the rows, their versions, the purge floor and the sum go on as they are, so the old streams go; others ask
+ *              for a full list, as the stream is new to them
  *
  * Entry numbers skip far ahead, as those after the state that was restored were given to other files before.
  * store_info()->epoch changes with the commit, on this thread: others read it afresh. */
+int epoch_begin(struct txn *txn, uint64_t after);
+
+/* The same after an older state was found here: `least_hlc` is the greatest stamp that this device is known to have given
+ * or seen (0: none is known). The clock goes on after it. */
 int store_new_epoch(struct txn *txn, uint64_t least_hlc);

@@ -176,6 +176,8 @@ static int write_inside(struct txn *txn, int (*fn)(struct txn *txn, void *arg), 
 	sqlite3_int64 before = sqlite3_total_changes64(txn->db->connection);
 	int r = transact(txn, fn, arg);
 
+	if (r < 0 && txn->clock_before > store->clock.last)
+		store->clock.last = txn->clock_before;
 	if (r >= 0 && txn->new_origin != 0) {
 		store->origin = txn->new_origin;
 		store->info.epoch = txn->new_epoch;

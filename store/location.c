@@ -11,6 +11,7 @@
 #include "store/entry_row.h"
 #include "store/internal.h"
 #include "store/object.h"
+#include "store/owned.h"
 #include "sync/model.h"
 
 /* --- reading --- */
@@ -202,6 +203,8 @@ int location_add(struct txn *txn, const struct location_new *new, int64_t *ret_i
 	if (r >= 0)
 		r = insert_root(txn, id, new);
 	if (r >= 0)
+		r = owned_enter(txn, MODEL_LOCATION, id);
+	if (r >= 0)
 		r = audit_add(txn, "location add", new->name);
 	if (r >= 0)
 		r = txn_notice(txn, NOTICE_LISTING, object(OBJECT_DEVICE, txn_info(txn)->device_row), 0, NULL, 0, true);
@@ -251,6 +254,8 @@ static int mark_deleted(struct txn *txn, int64_t id)
 	int r;
 
 	r = txn_location_drop(txn); /* it remembers that the location is not deleted */
+	if (r >= 0)
+		r = owned_leave(txn, MODEL_LOCATION, id);
 	if (r >= 0)
 		r = txn_next_version(txn, MODEL_LOCATION, &version);
 	if (r < 0)

@@ -32,6 +32,7 @@ static int read_position(sqlite3_stmt *stmt, struct oplog_position *ret_position
 	ret_position->seq = (uint64_t)sqlite3_column_int64(stmt, 0);
 	take_hash(stmt, 1, ret_position->hash);
 	ret_position->hlc = (uint64_t)sqlite3_column_int64(stmt, 2);
+	ret_position->digest = (uint64_t)sqlite3_column_int64(stmt, 3);
 	return 0;
 }
 
@@ -59,24 +60,59 @@ int oplog_at(struct db *db, int64_t origin, uint64_t seq, struct oplog_position 
 	return read_position(stmt, ret_position);
 }
 
-static int append(struct txn *txn, const struct oplog_position *head, uint64_t hlc, const struct buf *record)
+int oplog_append(struct txn *txn, int64_t origin, struct oplog_position *head, uint64_t hlc, const void *record, size_t len)
 {
-	uint8_t hash[HASH_LEN];
 	int r = 0;
 	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_APPEND, &r);
 
 	if (stmt == NULL)
 		return r;
-	change_running_hash(head->hash, record->data, record->len, hash);
-	bind_int(stmt, 1, txn_origin(txn));
-	bind_int(stmt, 2, (int64_t)head->seq + 1);
+	change_running_hash(head->hash, record, len, head->hash);
+	head->seq++;
+	head->hlc = hlc;
+	head->digest += txn->shared_delta;
+	txn->shared_delta = 0;
+	bind_int(stmt, 1, origin);
+	bind_int(stmt, 2, (int64_t)head->seq);
 	bind_int(stmt, 3, (int64_t)hlc);
-	bind_blob(stmt, 4, hash, HASH_LEN);
-	bind_blob(stmt, 5, record->data, record->len);
+	bind_blob(stmt, 4, head->hash, HASH_LEN);
+	bind_blob(stmt, 5, record, len);
+	bind_int(stmt, 6, (int64_t)head->digest);
 	return stmt_run(stmt);
 }
 
-int oplog_commit(struct txn *txn, const struct change_set *set)
+static int read_digest(struct txn *txn, uint64_t *ret_digest)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_SHARED_DIGEST, &r);
+
+	if (stmt == NULL)
+		return r;
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -ERR_CORRUPT;
+	*ret_digest = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+int oplog_settle(struct txn *txn)
+{
+	uint64_t digest = 0;
+	sqlite3_stmt *stmt;
+	int r;
+
+	if (txn->shared_delta == 0)
+		return 0;
+	r = read_digest(txn, &digest);
+	stmt = r < 0 ? NULL : db_stmt(txn->db, STMT_SHARED_SET_DIGEST, &r);
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, (int64_t)(digest + txn->shared_delta));
+	txn->shared_delta = 0;
+	return stmt_run(stmt);
+}
+
+static int commit(struct txn *txn, const struct change_set *set, const struct stamp *over)
 {
 	struct stamp stamp = { .device = txn_info(txn)->device };
 	_cleanup_(buf_release) struct buf record = BUF_INIT;
@@ -86,14 +122,122 @@ int oplog_commit(struct txn *txn, const struct change_set *set)
 	if (set->count == 0)
 		return 0;
 	r = oplog_head(txn->db, txn_origin(txn), &head);
+	if (r == 0)
+		r = oplog_settle(txn);
 	if (r < 0)
 		return r;
 	stamp.hlc = hlc_tick(txn_hlc(txn), txn_now_ms(txn));
 	r = change_set_encode(set, stamp.hlc, &record);
+	if (r == 0 && over != NULL)
+		r = apply_forget(txn, set, over);
+	if (r == 0)
+		r = apply_change_set(txn, set, &stamp);
+	return r < 0 ? r : oplog_append(txn, txn_origin(txn), &head, stamp.hlc, record.data, record.len);
+}
+
+int oplog_commit(struct txn *txn, const struct change_set *set)
+{
+	return commit(txn, set, NULL);
+}
+
+int oplog_commit_again(struct txn *txn, const struct change_set *set, const struct stamp *over)
+{
+	return commit(txn, set, over);
+}
+
+/* --- cutting --- */
+
+enum { CUT_RECORDS = 500 }; /* at once: a record may be long */
+
+static int cut_piece(struct txn *txn, int64_t origin, const struct oplog_position *at)
+{
+	int r = 0;
+	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_CUT, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, origin);
+	bind_int(stmt, 2, (int64_t)at->seq);
+	r = stmt_run(stmt);
 	if (r < 0)
 		return r;
-	r = append(txn, &head, stamp.hlc, &record);
-	return r < 0 ? r : apply_change_set(txn, set, &stamp);
+	stmt = db_stmt(txn->db, STMT_LOG_SET_CUT, &r);
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, origin);
+	bind_int(stmt, 2, (int64_t)at->seq);
+	bind_int(stmt, 3, (int64_t)at->hlc);
+	bind_blob(stmt, 4, at->hash, HASH_LEN);
+	bind_int(stmt, 5, (int64_t)at->digest);
+	return stmt_run(stmt);
+}
+
+static int read_cut(struct txn *txn, int64_t origin, uint64_t *ret_cut)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_CUT_AT, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, origin);
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -ENOENT;
+	*ret_cut = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+int oplog_cut_to(struct txn *txn, int64_t origin, uint64_t upto)
+{
+	struct oplog_position at = { .seq = 0 };
+	int r = read_cut(txn, origin, &at.seq);
+
+	while (r == 0 && at.seq < upto) {
+		r = oplog_at(txn->db, origin, upto - at.seq > CUT_RECORDS ? at.seq + CUT_RECORDS : upto, &at);
+		if (r == 0)
+			r = cut_piece(txn, origin, &at);
+		if (r == 0 && at.seq < upto && txn_should_yield(txn))
+			return 1;
+	}
+	return r;
+}
+
+static int remove_after(struct txn *txn, int64_t origin, uint64_t after)
+{
+	int r = 0;
+	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_TRUNCATE, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, origin);
+	bind_int(stmt, 2, (int64_t)after);
+	return stmt_run(stmt);
+}
+
+int oplog_truncate(struct txn *txn, int64_t origin, uint64_t after)
+{
+	struct oplog_position head, at;
+	int r = oplog_head(txn->db, origin, &head);
+
+	if (r == 0)
+		r = oplog_at(txn->db, origin, after, &at);
+	if (r < 0)
+		return r;
+	txn->shared_delta += head.digest - at.digest;
+	return remove_after(txn, origin, after);
+}
+
+int oplog_adopt(struct txn *txn, int64_t origin, const struct oplog_position *at)
+{
+	struct oplog_position end = *at, head;
+	int r = oplog_head(txn->db, origin, &head);
+
+	if (r == 0)
+		r = remove_after(txn, origin, 0);
+	if (r < 0)
+		return r;
+	end.digest = head.digest;
+	return cut_piece(txn, origin, &end);
 }
 
 static int count_members(struct txn *txn, int64_t *ret_count)
@@ -114,31 +258,15 @@ int oplog_cut(struct txn *txn)
 {
 	struct oplog_position head;
 	int64_t members = 0;
-	sqlite3_stmt *stmt;
 	int r = count_members(txn, &members);
 
 	/* Acknowledgements of others come with replication; a device alone has acknowledged all that it has. */
 	if (r < 0 || members > 1)
 		return r;
 	r = oplog_head(txn->db, txn_origin(txn), &head);
-	if (r < 0)
-		return r;
-	stmt = db_stmt(txn->db, STMT_LOG_CUT, &r);
-	if (stmt == NULL)
-		return r;
-	bind_int(stmt, 1, txn_origin(txn));
-	bind_int(stmt, 2, (int64_t)head.seq);
-	r = stmt_run(stmt);
-	if (r < 0 || sqlite3_changes64(txn->db->connection) == 0) /* cut already */
-		return r;
-	stmt = db_stmt(txn->db, STMT_LOG_SET_CUT, &r);
-	if (stmt == NULL)
-		return r;
-	bind_int(stmt, 1, txn_origin(txn));
-	bind_int(stmt, 2, (int64_t)head.seq);
-	bind_int(stmt, 3, (int64_t)head.hlc);
-	bind_blob(stmt, 4, head.hash, HASH_LEN);
-	return stmt_run(stmt);
+	if (r == 0)
+		r = oplog_cut_to(txn, txn_origin(txn), head.seq);
+	return r < 0 ? r : 0;
 }
 
 /* --- verifying --- */

@@ -19,7 +19,8 @@ CREATE TABLE library (
 	name       TEXT NOT NULL,
 	self       INTEGER NOT NULL,       -- device.id of this device
 	created_ms INTEGER NOT NULL,
-	hlc        INTEGER NOT NULL DEFAULT 0 -- the greatest stamp that came in another way than by a log
+	hlc        INTEGER NOT NULL DEFAULT 0, -- the greatest stamp that came in another way than by a log
+	digest     INTEGER NOT NULL DEFAULT 0  -- of shared rows: what came in another way than by a log (see log.digest)
 ) STRICT;
 
 -- Shared: the members. A row stays when a device is removed (member = 0).
@@ -76,13 +77,14 @@ CREATE TABLE location (
 	id       INTEGER PRIMARY KEY AUTOINCREMENT,
 	device   INTEGER NOT NULL REFERENCES device (id),
 	prefix   INTEGER NOT NULL UNIQUE,  -- first 8 bytes of the uuids of its entries
-	name     TEXT NOT NULL,
+	name     TEXT NOT NULL,            -- '' for a stub: entries came before their location
 	path     TEXT NOT NULL,            -- on its device
 	exclude  TEXT NOT NULL DEFAULT '', -- ignore patterns, one in a line
 	root     INTEGER NOT NULL DEFAULT 0, -- entry.id of the root directory
 	next_seq INTEGER NOT NULL DEFAULT 0, -- the owner's counter for entry.seq
 	deleted  INTEGER NOT NULL DEFAULT 0,
-	version  INTEGER NOT NULL DEFAULT 0
+	version  INTEGER NOT NULL DEFAULT 0,
+	digest   INTEGER NOT NULL DEFAULT 0 -- sum over its live entries: two devices compare what they hold
 ) STRICT;
 
 -- Device-owned: files, directories, symlinks, special files. deleted = 1 is a tombstone.
@@ -97,21 +99,40 @@ CREATE TABLE entry (
 	mtime_ns INTEGER NOT NULL,
 	content  BLOB,                     -- BLAKE2b-128 over size and bytes or samples; NULL: not known yet
 	deleted  INTEGER NOT NULL DEFAULT 0,
-	version  INTEGER NOT NULL          -- in the owner's entry stream, grows with each change
+	version  INTEGER NOT NULL          -- in the owner's entry stream, grows with each change; 0: a stub, or doubtful
 ) STRICT;
 CREATE UNIQUE INDEX entry_seq ON entry (location, seq);
 CREATE INDEX entry_place ON entry (parent, name) WHERE deleted = 0;
 CREATE INDEX entry_listing ON entry (parent) WHERE deleted = 0; -- ends in the id: offsets of listings
 CREATE INDEX entry_content ON entry (content) WHERE content IS NOT NULL AND deleted = 0;
+CREATE INDEX entry_version ON entry (location, version); -- what other devices are told, in this order
+CREATE INDEX entry_tombstone ON entry (location, version) WHERE deleted = 1; -- what is purged
 
 -- Device-owned: what was done to locations and devices, and repairs. The last 10,000.
 CREATE TABLE audit (
 	id      INTEGER PRIMARY KEY AUTOINCREMENT,
 	device  INTEGER NOT NULL,
+	number  INTEGER NOT NULL,          -- of the owner: the same on all devices
 	at_ms   INTEGER NOT NULL,
 	action  TEXT NOT NULL,
 	subject TEXT NOT NULL,
-	version INTEGER NOT NULL
+	deleted INTEGER NOT NULL DEFAULT 0,
+	version INTEGER NOT NULL,
+	UNIQUE (device, number)
+) STRICT;
+CREATE INDEX audit_version ON audit (device, version);
+
+-- Device-owned: mounted disks.
+CREATE TABLE volume (
+	id         INTEGER PRIMARY KEY AUTOINCREMENT,
+	device     INTEGER NOT NULL,
+	number     INTEGER NOT NULL,       -- of the owner: the same on all devices
+	name       TEXT NOT NULL,
+	filesystem TEXT NOT NULL,
+	capacity   INTEGER NOT NULL,
+	deleted    INTEGER NOT NULL DEFAULT 0,
+	version    INTEGER NOT NULL,
+	UNIQUE (device, number)
 ) STRICT;
 
 -- Who wrote something, in which life of its database.
@@ -123,6 +144,7 @@ CREATE TABLE origin (
 	cut      INTEGER NOT NULL DEFAULT 0, -- number of the last record that is applied here and no longer in the log
 	cut_hlc  INTEGER NOT NULL DEFAULT 0, -- its HLC
 	cut_hash BLOB NOT NULL DEFAULT x'',  -- running hash at it, 32 bytes; x'' at 0
+	cut_digest INTEGER NOT NULL DEFAULT 0, -- log.digest at it
 	UNIQUE (device, epoch)
 ) STRICT;
 
@@ -132,6 +154,8 @@ CREATE TABLE log (
 	origin INTEGER NOT NULL REFERENCES origin (id),
 	seq    INTEGER NOT NULL,
 	hlc    INTEGER NOT NULL,
+	digest INTEGER NOT NULL,           -- what this origin's records up to this one added to the digest of all shared rows:
+	                                   -- that is the sum of the last of each origin, and of library.digest
 	hash   BLOB NOT NULL,              -- running hash at this record, 32 bytes
 	record BLOB NOT NULL,              -- msgpack: [hlc, [[kind, key, {field: value}], ...]]
 	PRIMARY KEY (origin, seq)
@@ -143,13 +167,17 @@ CREATE TABLE stream (
 	kind     INTEGER NOT NULL,
 	position INTEGER NOT NULL DEFAULT 0, -- the owner's version
 	floor    INTEGER NOT NULL DEFAULT 0, -- tombstones up to here were purged
+	head     INTEGER NOT NULL DEFAULT 0, -- of others' streams: the owner's highest position that was heard of
+	base     INTEGER NOT NULL DEFAULT 0, -- of others': the last position at which all rows were here
+	listing  INTEGER NOT NULL DEFAULT 0, -- of others': a full list is being received
+	digest   INTEGER NOT NULL DEFAULT 0, -- sum over the live rows; of entries each location has its own
 	PRIMARY KEY (origin, kind)
 ) STRICT, WITHOUT ROWID;
 
 -- How far this device has come in the shared stream of each origin.
 CREATE VIEW shared_stream AS
 	SELECT o.id AS origin, o.device, o.epoch, coalesce(l.seq, o.cut) AS position, coalesce(l.hlc, o.cut_hlc) AS hlc,
-	       coalesce(l.hash, o.cut_hash) AS hash, o.cut
+	       coalesce(l.hash, o.cut_hash) AS hash, coalesce(l.digest, o.cut_digest) AS digest, o.cut, o.started
 	  FROM origin o
 	  LEFT JOIN log l ON l.origin = o.id AND l.seq = (SELECT max(seq) FROM log WHERE origin = o.id);
 

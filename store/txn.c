@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "store/internal.h"
+#include "store/oplog.h"
 #include "sync/model.h"
 
 struct hlc *txn_hlc(struct txn *txn)
@@ -38,23 +39,46 @@ static int version_load(struct txn *txn, int kind, struct txn_counter *counter)
 	if (r > 0)
 		return -ERR_CORRUPT; /* made together with the origin */
 	counter->value = sqlite3_column_int64(stmt, 0);
+	counter->digest = (uint64_t)sqlite3_column_int64(stmt, 1);
 	counter->loaded = true;
+	return 0;
+}
+
+static int version_counter(struct txn *txn, int kind, struct txn_counter **ret_counter)
+{
+	struct txn_counter *counter;
+	int r;
+
+	assert(kind >= TXN_KIND_FIRST && kind < TXN_KIND_FIRST + TXN_KINDS);
+	counter = &txn->versions[kind - TXN_KIND_FIRST];
+	r = counter->loaded ? 0 : version_load(txn, kind, counter);
+	if (r < 0)
+		return r;
+	*ret_counter = counter;
 	return 0;
 }
 
 int txn_next_version(struct txn *txn, int kind, int64_t *ret_version)
 {
 	struct txn_counter *counter;
+	int r = version_counter(txn, kind, &counter);
 
-	assert(kind >= TXN_KIND_FIRST && kind < TXN_KIND_FIRST + TXN_KINDS);
-	counter = &txn->versions[kind - TXN_KIND_FIRST];
-	if (!counter->loaded) {
-		int r = version_load(txn, kind, counter);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	counter->changed = true;
 	*ret_version = ++counter->value;
+	return 0;
+}
+
+int txn_stream_digest(struct txn *txn, int kind, uint64_t delta)
+{
+	struct txn_counter *counter;
+	int r = version_counter(txn, kind, &counter);
+
+	if (r < 0)
+		return r;
+	counter->changed |= delta != 0;
+	counter->digest += delta;
 	return 0;
 }
 
@@ -71,6 +95,7 @@ static int version_save(struct txn *txn, int kind, struct txn_counter *counter)
 	bind_int(stmt, 1, counter->value);
 	bind_int(stmt, 2, txn_origin(txn));
 	bind_int(stmt, 3, kind);
+	bind_int(stmt, 4, (int64_t)counter->digest);
 	counter->changed = false;
 	return stmt_run(stmt);
 }
@@ -95,7 +120,9 @@ static int location_load(struct txn *txn, int64_t id, struct txn_location *ret_l
 	    .id = id,
 	    .prefix = (uint64_t)sqlite3_column_int64(stmt, 0),
 	    .self = sqlite3_column_int64(stmt, 1) == txn->store->info.device_row,
-	    .next_seq = {.loaded = true, .value = sqlite3_column_int64(stmt, 2)},
+	    .next_seq = {.loaded = true,
+			 .value = sqlite3_column_int64(stmt, 2),
+			 .digest = (uint64_t)sqlite3_column_int64(stmt, 4)},
 	    .deleted = sqlite3_column_int(stmt, 3) != 0,
 	};
 	return 0;
@@ -113,6 +140,7 @@ int txn_location_drop(struct txn *txn)
 			return r;
 		bind_int(stmt, 1, location->next_seq.value);
 		bind_int(stmt, 2, location->id);
+		bind_int(stmt, 3, (int64_t)location->next_seq.digest);
 		r = stmt_run(stmt);
 	}
 	*location = (struct txn_location){0};
@@ -135,6 +163,37 @@ int txn_location(struct txn *txn, int64_t id, struct txn_location **ret_location
 	return 0;
 }
 
+int txn_location_digest(struct txn *txn, int64_t id, uint64_t delta)
+{
+	struct txn_location *location;
+	int r = txn_location(txn, id, &location);
+
+	if (r < 0)
+		return r;
+	location->next_seq.changed |= delta != 0;
+	location->next_seq.digest += delta;
+	return 0;
+}
+
+int txn_parent_seq(struct txn *txn, int64_t id, uint64_t *ret_seq)
+{
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
+	int r = 0;
+
+	if (txn->parent.id != id || id == 0) {
+		stmt = db_stmt(txn->db, STMT_ENTRY_SEQ, &r);
+		if (!stmt)
+			return r;
+		bind_int(stmt, 1, id);
+		r = stmt_step(stmt);
+		if (r != 0)
+			return r < 0 ? r : -ENOENT;
+		txn->parent = (struct txn_parent){.id = id, .seq = (uint64_t)sqlite3_column_int64(stmt, 0)};
+	}
+	*ret_seq = txn->parent.seq;
+	return 0;
+}
+
 int txn_next_seq(struct txn *txn, int64_t location, uint64_t *ret_seq)
 {
 	struct txn_location *l;
@@ -154,5 +213,5 @@ int txn_flush(struct txn *txn)
 
 	for (int i = 0; r >= 0 && i < TXN_KINDS; i++)
 		r = version_save(txn, TXN_KIND_FIRST + i, &txn->versions[i]);
-	return r;
+	return r < 0 ? r : oplog_settle(txn);
 }

@@ -20,6 +20,7 @@ struct txn_counter {
 	bool loaded;
 	bool changed;
 	int64_t value;
+	uint64_t digest; /* of streams: sum over the rows, but for entries */
 };
 
 /* The location that was used last. Its fields but `next_seq` never change within a transaction: whoever deletes a
@@ -29,7 +30,13 @@ struct txn_location {
 	uint64_t prefix;
 	bool deleted;
 	bool self; /* of this device */
-	struct txn_counter next_seq;
+	struct txn_counter next_seq; /* its digest is the location's */
+};
+
+/* The parent of the entry that was written last. */
+struct txn_parent {
+	int64_t id; /* 0: none */
+	uint64_t seq;
 };
 
 /* What changed so far, packed (see notice.c). */
@@ -50,7 +57,11 @@ struct txn {
 	uint64_t now_ms;   /* wall clock */
 	struct txn_counter versions[TXN_KINDS];
 	struct txn_location location;
+	struct txn_parent parent;
+	uint64_t shared_delta; /* what changed in the digest of shared rows and is in no record of the log yet */
+	bool members_changed;  /* a device row was written */
 	struct notices notices;
+	uint64_t clock_before; /* not 0: the clock was set back from this, which a rollback undoes */
 	int64_t new_origin; /* row of the epoch that this transaction began; 0: none */
 	uint64_t new_epoch;
 };
@@ -62,6 +73,15 @@ struct hlc *txn_hlc(struct txn *txn);
 /* A location of any device by id. Borrowed until the next call that takes a transaction. Errors: -ENOENT. */
 int txn_location(struct txn *txn, int64_t id, struct txn_location **ret_location);
 int txn_location_drop(struct txn *txn); /* writes its counter and forgets it */
+
+/* Adds to the digest of the location's entries. */
+int txn_location_digest(struct txn *txn, int64_t id, uint64_t delta);
+
+/* Adds to the digest of this device's stream of a kind other than entries; within a change that takes a version. */
+int txn_stream_digest(struct txn *txn, int kind, uint64_t delta);
+
+/* The number of an entry that is a parent. Errors: -ENOENT. */
+int txn_parent_seq(struct txn *txn, int64_t id, uint64_t *ret_seq);
 
 /* Writes all counters. */
 int txn_flush(struct txn *txn);

@@ -235,14 +235,14 @@ static void test_audit_keeps_the_last(void **state)
 
 	assert_int_equal(step_sql(f->store,
 				  "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9995)"
-				  " INSERT INTO audit (device, at_ms, action, subject, version)"
-				  " SELECT 1, i, 'old', 'x', i FROM n;"
-				  "INSERT INTO audit (id, device, at_ms, action, subject, version)"
-				  " VALUES (-5, 2, 0, 'of another', 'x', 1)"),
+				  " INSERT INTO audit (device, number, at_ms, action, subject, version)"
+				  " SELECT 1, 100000 + i, i, 'old', 'x', i FROM n;"
+				  "INSERT INTO audit (id, device, number, at_ms, action, subject, version)"
+				  " VALUES (-5, 2, 1, 0, 'of another', 'x', 1)"),
 			 0);
 	assert_int_equal(library_write(&f->l, add_many_audits, NULL), 0);
-	assert_int_equal(step_number(f->store, "SELECT count(*) FROM audit WHERE device = 1"), 10000);
-	assert_int_equal(step_number(f->store, "SELECT min(id) FROM audit WHERE device = 1"), 6);
+	assert_int_equal(step_number(f->store, "SELECT count(*) FROM audit WHERE device = 1 AND deleted = 0"), 10000);
+	assert_int_equal(step_number(f->store, "SELECT min(id) FROM audit WHERE device = 1 AND deleted = 0"), 6);
 	assert_int_equal(step_number(f->store, "SELECT count(*) FROM audit WHERE device = 2"), 1);
 }
 
