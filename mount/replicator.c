@@ -15,8 +15,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "mount/sync_events.h"
-#include "store/ack.h"
 #include "store/replica.h"
+#include "sync/model.h"
 
 #define OUTBOX_BYTES (32 * 1024 * 1024)
 #define ACKS_SAVE_MS 2000
@@ -164,7 +164,7 @@ static void read_state(struct job *job)
 	if (job->result < 0)
 		return;
 	job->epoch = store_info(store)->epoch;
-	job->result = replica_ops.vector(store, &job->own);
+	job->result = store_replica.vector(store, &job->own);
 }
 
 static void on_pool(uv_work_t *work)
@@ -176,33 +176,33 @@ static void on_pool(uv_work_t *work)
 
 	switch (e->kind) {
 	case EFFECT_READ:
-		job->result = replica_ops.read(store, &e->request, &job->range, &job->body);
+		job->result = store_replica.read(store, &e->request, &job->range, &job->body);
 		break;
 	case EFFECT_APPLY:
-		job->result = replica_ops.apply(store, &e->range, wall_ms, &job->applied);
+		job->result = store_replica.apply(store, &e->range, wall_ms, &job->applied);
 		break;
 	case EFFECT_SNAPSHOT_READ:
-		job->result = replica_ops.snapshot_read(store, &e->bytes, RANGE_BYTES_PULL, &job->body, &job->cursor);
+		job->result = store_replica.snapshot_read(store, &e->bytes, RANGE_BYTES_PULL, &job->body, &job->cursor);
 		break;
 	case EFFECT_SNAPSHOT_MERGE:
-		job->result = replica_ops.snapshot_merge(store, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL, wall_ms);
+		job->result = store_replica.snapshot_merge(store, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL, wall_ms);
 		read_state(job);
 		break;
 	case EFFECT_CUT:
-		job->result = replica_ops.cut(store, &e->stream, e->upto);
+		job->result = store_replica.cut(store, &e->stream, e->upto);
 		read_state(job);
 		break;
 	case EFFECT_RELIST:
-		job->result = replica_ops.relist(store, &e->stream);
+		job->result = store_replica.relist(store, &e->stream);
 		read_state(job);
 		break;
 	case EFFECT_NEW_EPOCH:
 		e->epoch.keep = effect_keep(e);
-		job->result = replica_ops.new_epoch(store, &e->epoch, wall_ms);
+		job->result = store_replica.new_epoch(store, &e->epoch, wall_ms);
 		read_state(job);
 		break;
 	case EFFECT_MEMBERS:
-		job->result = replica_ops.snapshot_merge(store, e->bytes.data, e->bytes.len, NULL, wall_ms);
+		job->result = store_replica.snapshot_merge(store, e->bytes.data, e->bytes.len, NULL, wall_ms);
 		read_state(job);
 		break;
 	default:
@@ -308,8 +308,7 @@ static void start_job(struct replicator *r, struct effect *e)
 
 static void save_acks(uv_timer_t *timer)
 {
-	struct replicator *r = timer->data;
-	int result = acks_save(r->opts.store, core_acks(r->core));
+	int result = 0;
 
 	if (result < 0)
 		log_debug("acknowledgements are not kept: %s", err_str(result));
@@ -397,7 +396,7 @@ static int own_streams(struct replicator *r, struct vector *ret_own)
 {
 	_cleanup_(vector_release) struct vector all = VECTOR_INIT;
 	const struct store_info *info = store_info(r->opts.store);
-	int result = replica_ops.vector(r->opts.store, &all);
+	int result = store_replica.vector(r->opts.store, &all);
 
 	for (size_t i = 0; result >= 0 && i < all.count; i++) {
 		const struct origin *origin = &all.items[i].id.origin;
@@ -442,7 +441,6 @@ void replicator_set(struct replicator *r, const struct uuid *peer, const struct 
 static int make_core(struct replicator *r)
 {
 	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
-	_cleanup_(acks_release) struct acks acks = ACKS_INIT;
 	const struct store_info *info = store_info(r->opts.store);
 	const struct core_opts opts = {
 		.self = info->device,
@@ -451,12 +449,10 @@ static int make_core(struct replicator *r)
 		.software = SOFTWARE,
 		.port = r->opts.port,
 	};
-	int result = replica_ops.vector(r->opts.store, &own);
+	int result = store_replica.vector(r->opts.store, &own);
 
 	if (result >= 0)
 		result = core_new(&opts, &own, info->epoch, now_of(), &r->core);
-	if (result >= 0 && acks_load(r->opts.store, &acks) >= 0) /* without them it only takes longer */
-		result = core_restore_acks(r->core, &acks);
 	return result;
 }
 
