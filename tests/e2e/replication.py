@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""One library on every device: changes made here are seen there, with real daemons, mounts and networks."""
+
+import errno
+import os
+import random
+import stat
+import subprocess
+import time
+
+import lan
+import lib
+from lib import check, equal, errno_of, must, within
+
+lan.enter()
+
+
+def tree(device):
+    """Path and type everywhere; size, mtime and mode for what is no link below devices/ ("The trees are equal")."""
+    found = {}
+    for folder, dirs, files in os.walk(os.fsencode(device.mnt)):
+        for name in dirs + files:
+            path = os.path.join(folder, name)
+            key = path[len(device.mnt):]
+            st = os.lstat(path)
+            if key.startswith(b"/devices/") and key.count(b"/") > 2 and not stat.S_ISLNK(st.st_mode):
+                found[key] = (stat.S_IFMT(st.st_mode), st.st_size if stat.S_ISREG(st.st_mode) else 0, st.st_mtime_ns, st.st_mode)
+            else:
+                found[key] = (stat.S_IFMT(st.st_mode),)
+    return found
+
+
+def trees_equal(devices, seconds=30, text="the trees are equal"):
+    want = {}
+
+    def same():
+        trees = [tree(d) for d in devices]
+        want["trees"] = trees
+        return all(t == trees[0] for t in trees[1:])
+
+    if not lib.poll(same, seconds * lib.PATIENCE, 0.2):
+        first = want["trees"][0]
+        for device, other in zip(devices[1:], want["trees"][1:]):
+            differing = sorted(k for k in first.keys() | other.keys() if first.get(k) != other.get(k))
+            check(False, f"{text}: {devices[0].name} and {device.name} differ in {len(differing)}: "
+                         + "; ".join(f"{k!r}: {first.get(k)} / {other.get(k)}" for k in differing[:5]))
+    else:
+        check(True, text)
+
+
+def fill(device, count=20):
+    for i in range(count):
+        folder = os.path.join(device.real, f"folder {i % 4}")
+        os.makedirs(folder, exist_ok=True)
+        lib.write_file(os.path.join(folder, f"{device.name} file {i}.txt"), b"%s %d" % (device.name.encode(), i) * (i + 1))
+
+
+def family(net, *names):
+    """Devices that are all members, mounted and connected, each with a location of its own."""
+    devices = [net.device(name) for name in names]
+    devices[0].create()
+    devices[0].mount()
+    for guest in devices[1:]:
+        lan.let_in(devices[0], guest)
+        guest.mount()
+    for device in devices:
+        fill(device)
+        device.on("location", "add", device.real, "--name", "files")
+    return devices
+
+
+def link(device, tag, owner, path, name=None, kind="tags"):
+    """`ln -s` of a file of `owner` into a tag on `device`."""
+    target = os.path.join(device.mnt, "devices", owner.name, "files", path)
+    os.symlink(target, os.path.join(device.mnt, kind, tag, name or os.path.basename(path)))
+
+
+def live(home):
+    """Locations, tags, albums and favorites of each device are seen on the others."""
+    with lan.Lan(home) as net:
+        a, b = family(net, "desktop", "laptop")
+        trees_equal([a, b])
+        remote = os.path.join(b.mnt, "devices", "desktop", "files", "folder 1", "desktop file 1.txt")
+        equal(os.stat(remote).st_size, os.stat(os.path.join(a.real, "folder 1", "desktop file 1.txt")).st_size, "size of a peer's file")
+        equal(errno_of(lambda: open(remote, "rb")), errno.EREMOTE, "opening it")
+        os.mkdir(os.path.join(a.mnt, "tags", "holiday"))
+        link(a, "holiday", a, "folder 1/desktop file 1.txt")
+        there = os.path.join(b.mnt, "tags", "holiday", "desktop file 1.txt")
+        within(5, "a tag made here is seen there", lambda: os.path.islink(there))
+        equal(os.path.realpath(there), os.path.realpath(remote), "and leads to the file")
+        link(b, "holiday", b, "folder 2/laptop file 2.txt")
+        link(b, "holiday", a, "folder 3/desktop file 3.txt")
+        within(5, "and the other way round", lambda: len(os.listdir(os.path.join(a.mnt, "tags", "holiday"))) == 3)
+        os.rename(os.path.join(a.mnt, "tags", "holiday"), os.path.join(a.mnt, "tags", "summer"))
+        within(5, "a rename", lambda: os.listdir(os.path.join(b.mnt, "tags")) == ["summer"])
+        os.mkdir(os.path.join(b.mnt, "albums", "best"))
+        os.rename(os.path.join(b.mnt, "tags", "summer", "desktop file 3.txt"), os.path.join(b.mnt, "albums", "best", "three.txt"))
+        os.symlink(remote, os.path.join(b.mnt, "favorites", "fav"))
+        within(5, "albums and favorites", lambda: os.path.islink(os.path.join(a.mnt, "albums", "best", "three.txt"))
+               and os.path.islink(os.path.join(a.mnt, "favorites", "fav")))
+        subprocess.run(["rm", "-r", os.path.join(a.mnt, "tags", "summer")], check=True)
+        within(5, "rm -r", lambda: os.listdir(os.path.join(b.mnt, "tags")) == [])
+        lib.write_file(os.path.join(a.real, "new.txt"), b"new")
+        os.rename(os.path.join(a.real, "folder 0"), os.path.join(a.real, "renamed"))
+        os.unlink(os.path.join(a.real, "folder 1", "desktop file 5.txt"))
+        trees_equal([a, b], text="the trees are equal after changes of files")
+        for device in (a, b):
+            equal(device.run("-l", device.lib, "check").returncode, 0, f"check is clean on {device.name}")
+        within(5, "the log is empty", lambda: "0 changes in the log" in a.on("status") and "0 changes in the log" in b.on("status"))
+
+
+def apart(home):
+    """Both work while they are apart; nothing is lost, whoever did what."""
+    with lan.Lan(home) as net:
+        a, b = family(net, "desktop", "laptop")
+        os.mkdir(os.path.join(a.mnt, "tags", "both"))
+        link(a, "both", a, "folder 1/desktop file 1.txt")
+        link(a, "both", b, "folder 1/laptop file 1.txt") if os.path.exists(os.path.join(a.mnt, "devices/laptop/files/folder 1")) else None
+        trees_equal([a, b])
+        b.pull()
+        os.mkdir(os.path.join(a.mnt, "tags", "Vacation"))
+        os.mkdir(os.path.join(b.mnt, "tags", "Vacation"))
+        link(a, "Vacation", a, "folder 2/desktop file 2.txt")
+        link(b, "Vacation", b, "folder 2/laptop file 2.txt")
+        subprocess.run(["rm", "-r", os.path.join(a.mnt, "tags", "both")], check=True)
+        link(b, "both", a, "folder 3/desktop file 3.txt")
+        os.mkdir(os.path.join(a.mnt, "tags", "one"))
+        b.plug()
+        trees_equal([a, b], 90)
+        equal(sorted(os.listdir(os.path.join(a.mnt, "tags", "Vacation"))), ["desktop file 2.txt", "laptop file 2.txt"], "a union")
+        equal(os.listdir(os.path.join(a.mnt, "tags", "both")), ["desktop file 3.txt"], "what was tagged meanwhile stays")
+
+
+def line(home):
+    """A and C never meet: B passes everything on."""
+    with lan.Lan(home) as net:
+        a, b, c = family(net, "one", "two", "three")
+        trees_equal([a, b, c])
+        for device in (a, c):
+            device.unmount()
+        c.mount("--no-discovery", "--listen", "127.0.0.1:4300")
+        b_port = 4400
+        b.unmount()
+        b.mount("--no-discovery", "--listen", f":{b_port}")
+        c.on("device", "set", "two", "address", f"{b.address}:{b_port}")
+        within(40, "three sees two", lambda: c.sees(b))
+        os.mkdir(os.path.join(c.mnt, "tags", "from three"))
+        link(c, "from three", c, "folder 1/three file 1.txt")
+        trees_equal([b, c])
+        c.unmount()
+        a.mount()
+        within(40, "one sees two", lambda: a.sees(b))
+        trees_equal([a, b], text="one gets three's changes from two")
+        check("from three" in os.listdir(os.path.join(a.mnt, "tags")), "the tag is there")
+
+
+def killed(home):
+    """kill -9 of either daemon in the middle of changes, again and again."""
+    rounds = 2 if lib.QUICK else 5
+    with lan.Lan(home) as net:
+        a, b = family(net, "desktop", "laptop")
+        trees_equal([a, b])
+        made = []
+        for i in range(rounds):
+            victim, other = (a, b) if i % 2 else (b, a)
+            for k in range(30):
+                for device in (victim, other):
+                    tag = f"{device.name} {i} {k}"
+                    os.mkdir(os.path.join(device.mnt, "tags", tag))
+                    link(device, tag, device, f"folder {k % 4}/{device.name} file {k % 20 // 4 * 4 + k % 4}.txt", "x.txt")
+                    made.append(tag)
+            victim.kill()
+            os.mkdir(os.path.join(other.mnt, "tags", f"meanwhile {i}"))
+            made.append(f"meanwhile {i}")
+            victim.mount()
+        trees_equal([a, b], 90)
+        equal(sorted(os.listdir(os.path.join(a.mnt, "tags"))), sorted(made), "every tag that was acknowledged is there")
+        for device in (a, b):
+            equal(device.run("-l", device.lib, "check").returncode, 0, f"check is clean on {device.name}")
+
+
+def joined_late(home):
+    """A device that joins gets everything, can be interrupted, and is usable meanwhile."""
+    count = 3000 if lib.QUICK else 20000
+    with lan.Lan(home) as net:
+        a, b = net.device("desktop"), net.device("laptop")
+        a.create()
+        a.mount()
+        for i in range(count // 100):
+            os.mkdir(os.path.join(a.real, f"d{i}"))
+            for k in range(100):
+                lib.write_file(os.path.join(a.real, f"d{i}", f"f{k}"), b"")
+        a.on("location", "add", a.real, "--name", "files", timeout=120)
+        os.mkdir(os.path.join(a.mnt, "tags", "t"))
+        for k in range(50):
+            link(a, "t", a, f"d{k % 10}/f{k}")
+        code, process = a.pair()
+        joining = b.start("join", code, b.lib, "--device", "laptop")
+        within(20, "it has joined", lambda: os.path.exists(os.path.join(b.lib, "database.db")))
+        time.sleep(0.3)
+        joining.terminate()
+        joining.communicate(timeout=20 * lib.PATIENCE)
+        process.communicate(timeout=20 * lib.PATIENCE)
+        b.mount()
+        trees_equal([a, b], 90, "the rest comes by itself")
+        equal(len(os.listdir(os.path.join(b.mnt, "tags", "t"))), 50, "with all tags")
+
+
+def taken_out(home):
+    """Locations that are removed, and devices; tags stay."""
+    with lan.Lan(home) as net:
+        a, b = family(net, "desktop", "laptop")
+        trees_equal([a, b])
+        os.mkdir(os.path.join(a.mnt, "tags", "t"))
+        link(a, "t", b, "folder 1/laptop file 1.txt")
+        within(5, "tagged", lambda: os.path.exists(os.path.join(b.mnt, "tags", "t")))
+        b.on("location", "remove", "files")
+        trees_equal([a, b])
+        check("files" not in os.listdir(os.path.join(a.mnt, "devices", "laptop")), "a removed location is gone there, too")
+        a.on("device", "rename", "laptop", "notebook")
+        within(5, "a device that is renamed", lambda: "notebook" in os.listdir(os.path.join(b.mnt, "devices")))
+        trees_equal([a, b])
+
+
+lib.run(live, apart, line, killed, joined_late, taken_out)
