@@ -159,6 +159,25 @@ bool core_take_task(struct core *core, uint32_t token, struct task *ret_task)
 	return false;
 }
 
+/* --- time --- */
+
+/* A clock that is set makes what was known of the peers' clocks wrong: until each tells its own again, nothing is
+ * exchanged with it. Otherwise a step back looked as if this device's stamps had run ahead of a clock that all agree
+ * with. */
+void core_at(struct core *core, struct core_now now)
+{
+	int64_t step = (int64_t)(now.wall_ms - core->now.wall_ms) - (int64_t)(now.mono_ms - core->now.mono_ms);
+
+	core->now = now;
+	if (step > -CORE_CLOCK_WARN_MS && step < CORE_CLOCK_WARN_MS)
+		return;
+	for (size_t i = 0; i < core->peer_count; i++) {
+		core->peers[i]->clock_unsure = true;
+		pull_drop_peer(core, &core->peers[i]->device);
+		snapshot_drop_peer(core, &core->peers[i]->device);
+	}
+}
+
 /* --- streams --- */
 
 struct note *core_find_note(const struct core *core, const struct stream_id *id)
@@ -356,7 +375,7 @@ int core_step(struct core *core)
 
 int core_tick(struct core *core, struct core_now now)
 {
-	core->now = now;
+	core_at(core, now);
 	for (size_t i = 0; i < core->peer_count; i++) {
 		struct peer *peer = core->peers[i];
 
@@ -372,7 +391,7 @@ int core_tick(struct core *core, struct core_now now)
 
 int core_committed(struct core *core, struct core_now now, const struct vector *changed)
 {
-	core->now = now;
+	core_at(core, now);
 	for (size_t i = 0; i < changed->count; i++)
 		core_moved(core, &changed->items[i]);
 	core->own.shared_digest = changed->shared_digest;
@@ -407,7 +426,7 @@ int core_reload(struct core *core, struct core_now now, const struct vector *own
 {
 	int r;
 
-	core->now = now;
+	core_at(core, now);
 	core->epoch = epoch;
 	r = replace_own(core, own);
 	return r < 0 ? r : core_step(core);
@@ -431,7 +450,7 @@ int core_members(struct core *core, struct core_now now, const struct uuid *memb
 	free(core->members);
 	core->members = copy;
 	core->member_count = count;
-	core->now = now;
+	core_at(core, now);
 	acks_keep(&core->acks, keeps_acks, core);
 	buf_clear(&core->registers);
 	r = buf_append(&core->registers, registers, len);
@@ -459,7 +478,7 @@ int core_restore_acks(struct core *core, const struct acks *acks)
 
 int core_pause(struct core *core, struct core_now now, bool paused)
 {
-	core->now = now;
+	core_at(core, now);
 	core->paused = paused;
 	return core_step(core);
 }
@@ -468,7 +487,7 @@ int core_take(struct core *core, struct core_now now, const struct uuid *owner, 
 {
 	size_t i = 0;
 
-	core->now = now;
+	core_at(core, now);
 	while (i < core->not_taken_count &&
 	       (core->not_taken[i].kind != kind || uuid_cmp(&core->not_taken[i].owner, owner) != 0))
 		i++;
@@ -544,7 +563,7 @@ int core_message(struct core *core, struct core_now now, const struct uuid *devi
 	struct peer *peer = peer_find(core, device);
 	int r;
 
-	core->now = now;
+	core_at(core, now);
 	if (!peer || !peer->up)
 		return 0;
 	peer->heard_ms = now.mono_ms;

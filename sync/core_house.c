@@ -142,7 +142,7 @@ int core_cut_done(struct core *core, struct core_now now, uint32_t token, int re
 	struct note *note;
 	int r;
 
-	core->now = now;
+	core_at(core, now);
 	if (!core_take_task(core, token, &task))
 		return 0;
 	core->cutting = false;
@@ -160,7 +160,7 @@ int core_reloaded(struct core *core, struct core_now now, uint32_t token, int re
 {
 	struct task task;
 
-	core->now = now;
+	core_at(core, now);
 	if (!core_take_task(core, token, &task))
 		return 0;
 	if (result < 0) {
@@ -270,7 +270,7 @@ int core_epoch_done(struct core *core, struct core_now now, uint32_t token, int 
 	struct peer *peer;
 	int r = 0;
 
-	core->now = now;
+	core_at(core, now);
 	if (!core_take_task(core, token, &task))
 		return 0;
 	core->epoch_pending = false;
@@ -341,7 +341,7 @@ int house_repair_clock(struct core *core)
 
 int core_clock_confirmed(struct core *core, struct core_now now)
 {
-	core->now = now;
+	core_at(core, now);
 	core->clock_confirmed = true;
 	return core_step(core);
 }

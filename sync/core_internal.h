@@ -20,6 +20,7 @@ struct peer {
 	bool greeted; /* its Hello came */
 	bool disabled;
 	bool clock_differs, clock_warned;
+	bool clock_unsure; /* this device's clock was set since it told its own */
 	uint64_t banned_until_ms;
 	struct uuid instance, instance_before;
 	char software[MESSAGE_SOFTWARE_MAX + 1];
@@ -142,7 +143,8 @@ struct core {
 /* core.c */
 int core_step(struct core *core); /* after each event: asks, pushes, tells, cuts what there is to */
 int core_effect(struct core *core, enum effect_kind kind, struct effect **ret_effect);
-void core_due(struct core *core, uint64_t at_ms); /* something waits for that time */
+void core_at(struct core *core, struct core_now now); /* at each event: what time it is */
+void core_due(struct core *core, uint64_t at_ms);     /* something waits for that time */
 int core_send(struct core *core, struct peer *peer, const struct message *m);
 int core_send_error(struct core *core, struct peer *peer, enum message_error code, uint32_t request, const char *text);
 int core_tell(struct core *core, enum core_event event, const struct uuid *peer, const struct stream_id *stream,

@@ -38,8 +38,8 @@ static int add_peer(struct core *core, const struct uuid *device, struct peer **
 
 bool peer_usable(const struct core *core, const struct peer *peer)
 {
-	return peer->up && peer->greeted && !peer->disabled && !peer->clock_differs && !core->paused &&
-	       core->now.mono_ms >= peer->banned_until_ms && core_is_member(core, &peer->device) &&
+	return peer->up && peer->greeted && !peer->disabled && !peer->clock_differs && !peer->clock_unsure &&
+	       !core->paused && core->now.mono_ms >= peer->banned_until_ms && core_is_member(core, &peer->device) &&
 	       core_is_member(core, &core->opts.self);
 }
 
@@ -71,7 +71,7 @@ int core_peer_up(struct core *core, struct core_now now, const struct uuid *devi
 	struct peer *peer = peer_find(core, device);
 	int r = 0;
 
-	core->now = now;
+	core_at(core, now);
 	if (!peer)
 		r = add_peer(core, device, &peer);
 	if (r == -ERR_TOO_LARGE)
@@ -83,7 +83,7 @@ int core_peer_up(struct core *core, struct core_now now, const struct uuid *devi
 	peer->generation++;
 	peer->up = true;
 	peer->greeted = false;
-	peer->clock_differs = peer->clock_warned = false;
+	peer->clock_differs = peer->clock_warned = peer->clock_unsure = false;
 	peer->heard_ms = now.mono_ms;
 	peer->echo = 0;
 	peer->acks_revision = 0;
@@ -111,7 +111,7 @@ int core_peer_down(struct core *core, struct core_now now, const struct uuid *de
 	struct peer *peer = peer_find(core, device);
 	int r = 0;
 
-	core->now = now;
+	core_at(core, now);
 	if (peer && peer->up)
 		r = peer_gone(core, peer);
 	return r < 0 ? r : core_step(core);
@@ -122,7 +122,7 @@ int core_enable_peer(struct core *core, struct core_now now, const struct uuid *
 	struct peer *peer = peer_find(core, device);
 	int r = 0;
 
-	core->now = now;
+	core_at(core, now);
 	if (!peer)
 		r = add_peer(core, device, &peer);
 	if (r < 0)
@@ -158,7 +158,7 @@ int core_stop(struct core *core, struct core_now now)
 {
 	int r = 0;
 
-	core->now = now;
+	core_at(core, now);
 	for (size_t i = 0; i < core->peer_count && r == 0; i++) {
 		if (core->peers[i]->up)
 			r = peer_close(core, core->peers[i], MESSAGE_ERROR_NONE, "stops");
@@ -190,6 +190,7 @@ static int judge_clock(struct core *core, struct peer *peer, uint64_t wall_ms)
 	bool differs;
 
 	peer->clock_offset_ms = (int64_t)wall_ms - (int64_t)core->now.wall_ms + peer->round_trip_ms / 2;
+	peer->clock_unsure = false;
 	off = distance(peer->clock_offset_ms);
 	differs = off > HLC_AHEAD_MAX_MS;
 	if (differs != peer->clock_differs) {

@@ -535,7 +535,7 @@ int core_applied(struct core *core, struct core_now now, uint32_t token, int res
 	bool went_well;
 	int r;
 
-	core->now = now;
+	core_at(core, now);
 	if (!core_take_task(core, token, &task))
 		return 0;
 	peer = peer_find(core, &task.peer);

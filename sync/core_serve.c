@@ -92,7 +92,7 @@ int core_read_done(struct core *core, struct core_now now, uint32_t token, int r
 	struct task task;
 	int r;
 
-	core->now = now;
+	core_at(core, now);
 	if (!core_take_task(core, token, &task))
 		return 0;
 	if (result == 0)
@@ -151,7 +151,7 @@ int core_snapshot_read(struct core *core, struct core_now now, uint32_t token, i
 	struct peer *peer;
 	int r = 0;
 
-	core->now = now;
+	core_at(core, now);
 	if (!core_take_task(core, token, &task))
 		return 0;
 	peer = peer_find(core, &task.peer);

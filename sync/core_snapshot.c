@@ -166,7 +166,7 @@ int core_snapshot_merged(struct core *core, struct core_now now, uint32_t token,
 	struct peer *peer;
 	int r;
 
-	core->now = now;
+	core_at(core, now);
 	if (!core_take_task(core, token, &task))
 		return 0;
 	peer = peer_find(core, &task.peer);

@@ -479,6 +479,28 @@ static void clocks_that_differ(void **state)
 	assert_int_equal(s->replica->record_count, 1);
 }
 
+/* Until the next heartbeat nobody can say who is right. */
+static void a_clock_set_back_is_no_repair(void **state)
+{
+	struct solo *s = *state;
+	struct message beat = {.kind = MESSAGE_HEARTBEAT,
+			       .heartbeat = {.wall_ms = WALL_MS, .epoch = EPOCH, .partial = true}};
+
+	push_tag(s, &honest, WALL_MS << 16);
+	s->now.wall_ms -= 60 * 60 * 1000;
+	s->now.mono_ms++;
+	assert_int_equal(core_tick(s->core, s->now), 0);
+	settle(s);
+	assert_int_equal(s->events[CORE_EVENT_CLOCK_REPAIR], 0);
+	give(s, &honest, &beat);
+	assert_int_equal(s->events[CORE_EVENT_PEER_CLOCK], 1);
+	assert_int_equal(s->events[CORE_EVENT_CLOCK_REPAIR], 0);
+	s->now.wall_ms = WALL_MS;
+	assert_int_equal(core_tick(s->core, s->now), 0);
+	give(s, &honest, &beat);
+	assert_int_equal(s->events[CORE_EVENT_PEER_CLOCK_OK], 1);
+}
+
 static void another_library(void **state)
 {
 	struct solo *s = *state;
@@ -648,6 +670,7 @@ int main(void)
 	    TEST(an_answer_to_another_question),
 	    TEST(what_was_not_asked_does_nothing),
 	    TEST(clocks_that_differ),
+	    TEST(a_clock_set_back_is_no_repair),
 	    TEST(another_library),
 	    TEST(another_version),
 	    TEST(two_with_one_key),
