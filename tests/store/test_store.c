@@ -82,7 +82,7 @@ static void test_create_makes_this_device_the_first_member(void **state)
 	assert_int_equal(step_number(l->store, "SELECT length(name_at) FROM device"), 24);
 	assert_int_equal(step_number(l->store, "SELECT position FROM shared_stream"), 1);
 	assert_int_equal(step_number(l->store, "SELECT added_by = uuid AND length(public_key) = 32 FROM device"), 1);
-	assert_int_equal(step_number(l->store, "SELECT count(*) FROM stream"), 5); /* the log and four state kinds */
+	assert_int_equal(step_number(l->store, "SELECT count(*) FROM stream"), 4);
 	assert_int_equal(step_number(l->store, "SELECT id FROM collection WHERE kind = 3 AND live = 1"), 1);
 }
 
