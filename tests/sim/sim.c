@@ -12,6 +12,7 @@
 
 enum {
 	DEFAULT_SEEDS = 2000,
+	QUICK_SEEDS = 100, /* under sanitizers */
 	STEPS = 60,
 	LONG_STEPS = 400,
 	HEAL_STEP_MS = 5000,
@@ -362,7 +363,7 @@ static unsigned run_seeds(uint64_t first, uint64_t count, unsigned events[32])
 int main(int argc, char **argv)
 {
 	unsigned events[32] = {0}, failed = 0;
-	uint64_t first = 1, count = DEFAULT_SEEDS;
+	uint64_t first = 1, count = getenv("SHELF_QUICK") ? QUICK_SEEDS : DEFAULT_SEEDS;
 
 	if (base_init() < 0)
 		return 1;
