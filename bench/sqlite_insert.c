@@ -2,11 +2,13 @@
  *
  *     sqlite_insert rows DATABASE SCHEMA SHAPE     the rows of a scanned tree into the same tables and indexes, 10,000
  *                                                  in a transaction, in the order in which a scan finds them
+ *     sqlite_insert entries DATABASE SCHEMA SHAPE  the same without what a device keeps of its own files: as a peer's
  *     sqlite_insert commits DATABASE SCHEMA COUNT  COUNT transactions of one row each, into the table of links
  *
  * Both in WAL mode with synchronous=FULL. DATABASE must not exist. Prints the seconds. */
 #include <err.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -81,13 +83,15 @@ static void insert(int64_t id, int64_t parent, const char *name, uint32_t mode)
 	sqlite3_bind_int64(entry, 7, id);
 	check(sqlite3_step(entry), "entry");
 	sqlite3_reset(entry);
+	if (id % BATCH == 0)
+		run("COMMIT; BEGIN IMMEDIATE");
+	if (!local_entry)
+		return;
 	sqlite3_bind_int64(local_entry, 1, id);
 	sqlite3_bind_int64(local_entry, 2, 1000000 + id);
 	sqlite3_bind_int64(local_entry, 3, 1700000000000000000 + id);
 	check(sqlite3_step(local_entry), "local_entry");
 	sqlite3_reset(local_entry);
-	if (id % BATCH == 0)
-		run("COMMIT; BEGIN IMMEDIATE");
 }
 
 static double insert_rows(const struct shape *shape)
@@ -140,12 +144,14 @@ int main(int argc, char **argv)
 	struct shape shape;
 	double took;
 
-	if (argc == 5 && strcmp(argv[1], "rows") == 0 && shape_parse(argv[4], &shape) == 0) {
+	bool peers = argc == 5 && strcmp(argv[1], "entries") == 0;
+
+	if (argc == 5 && (peers || strcmp(argv[1], "rows") == 0) && shape_parse(argv[4], &shape) == 0) {
 		open_new(argv[2]);
 		load_schema(argv[3]);
 		entry = prepare("INSERT INTO entry (id, location, seq, parent, name, mode, size, mtime_ns, version) "
 				"VALUES (?1, 1, ?2, ?3, ?4, ?5, 4096, ?6, ?7)");
-		local_entry = prepare("INSERT INTO local_entry (entry, ino, btime_ns) VALUES (?, ?, ?)");
+		local_entry = peers ? NULL : prepare("INSERT INTO local_entry (entry, ino, btime_ns) VALUES (?, ?, ?)");
 		took = insert_rows(&shape);
 		sqlite3_finalize(entry);
 		sqlite3_finalize(local_entry);
@@ -154,7 +160,7 @@ int main(int argc, char **argv)
 		load_schema(argv[3]);
 		took = commit_rows(strtol(argv[4], NULL, 10));
 	} else {
-		errx(2, "usage: sqlite_insert rows DATABASE SCHEMA SHAPE | commits DATABASE SCHEMA COUNT");
+		errx(2, "usage: sqlite_insert rows|entries DATABASE SCHEMA SHAPE | commits DATABASE SCHEMA COUNT");
 	}
 	sqlite3_close(db);
 	printf("%.6f\n", took);

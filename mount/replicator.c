@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "mount/sync_events.h"
+#include "store/ack.h"
 #include "store/replica.h"
 #include "sync/model.h"
 
@@ -39,6 +40,7 @@ struct replicator {
 	struct core *core;
 	uv_timer_t wake;
 	uv_timer_t save; /* of acknowledgements */
+	uint64_t acks_saved; /* revision of those in sync.db */
 	struct outbox *outboxes;
 	unsigned jobs;
 	unsigned handles; /* that are not closed yet */
@@ -308,10 +310,13 @@ static void start_job(struct replicator *r, struct effect *e)
 
 static void save_acks(uv_timer_t *timer)
 {
-	int result = 0;
+	struct replicator *r = timer->data;
+	int result = ack_save(r->opts.store, core_acks(r->core), r->acks_saved);
 
 	if (result < 0)
 		log_debug("acknowledgements are not kept: %s", err_str(result));
+	else
+		r->acks_saved = core_acks(r->core)->revision;
 }
 
 static void carry_out(struct replicator *r, struct effect *e)
@@ -441,6 +446,7 @@ void replicator_set(struct replicator *r, const struct uuid *peer, const struct 
 static int make_core(struct replicator *r)
 {
 	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
+	_cleanup_(acks_release) struct acks acks = ACKS_INIT;
 	const struct store_info *info = store_info(r->opts.store);
 	const struct core_opts opts = {
 		.self = info->device,
@@ -453,6 +459,8 @@ static int make_core(struct replicator *r)
 
 	if (result >= 0)
 		result = core_new(&opts, &own, info->epoch, now_of(), &r->core);
+	if (result >= 0 && ack_load(r->opts.store, &acks) >= 0) /* without them it only takes longer */
+		result = core_restore_acks(r->core, &acks);
 	return result;
 }
 

@@ -206,10 +206,10 @@ static int put_place(struct incoming *in, const struct row *row)
 		return r;
 	if (!in->range->listing && before.version >= row->version)
 		return 0;
-	if (root_seq != 0)
-		r = replica_take_entry(txn, before.id, root_seq - 1, &root);
-	if (r == 0 && before.deleted && !row_is_tombstone(row))
+	if (before.deleted && !row_is_tombstone(row))
 		r = empty_place(txn, before.id); /* its entries come anew */
+	if (r == 0 && root_seq != 0)
+		r = replica_take_entry(txn, before.id, root_seq - 1, &root);
 	if (r == 0)
 		r = write_place(txn, before.id, row, root);
 	in->digest += digest_row(row) - before.digest;

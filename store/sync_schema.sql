@@ -28,3 +28,14 @@ CREATE TABLE peer_address (
 	used    INTEGER NOT NULL, -- grows: the newest has the greatest
 	PRIMARY KEY (device, manual, address)
 ) STRICT, WITHOUT ROWID;
+
+-- What each member is known to have of each stream (kind 0: the log; others: the kind of its rows).
+CREATE TABLE ack (
+	member   BLOB NOT NULL,
+	device   BLOB NOT NULL,
+	epoch    INTEGER NOT NULL,
+	kind     INTEGER NOT NULL,
+	position INTEGER NOT NULL,
+	hlc      INTEGER NOT NULL, -- of the log's record there
+	PRIMARY KEY (member, device, epoch, kind)
+) STRICT, WITHOUT ROWID;
