@@ -37,7 +37,7 @@ static const char *const level_names[] = {
     [LOG_DEBUG] = "debug",
 };
 
-static int level_of_environment(void)
+static int level_of_environment(enum log_level otherwise)
 {
 	const char *wanted = getenv("SHELF_LOG");
 
@@ -45,7 +45,7 @@ static int level_of_environment(void)
 		if (strcmp(wanted, level_names[i]) == 0)
 			return i;
 	}
-	return LOG_INFO;
+	return (int)otherwise;
 }
 
 static bool is_wanted(enum log_level level)
@@ -55,7 +55,7 @@ static bool is_wanted(enum log_level level)
 	if (limit == LOG_LEVEL_UNSET) {
 		int unset = LOG_LEVEL_UNSET;
 
-		limit = level_of_environment();
+		limit = level_of_environment(LOG_INFO);
 		if (!atomic_compare_exchange_strong(&logger.level, &unset, limit))
 			limit = unset;
 	}
@@ -65,6 +65,11 @@ static bool is_wanted(enum log_level level)
 void log_set_level(enum log_level level)
 {
 	atomic_store(&logger.level, (int)level);
+}
+
+void log_set_default(enum log_level level)
+{
+	atomic_store(&logger.level, level_of_environment(level));
 }
 
 /* Appends `text` with control characters, and bytes that a terminal might take for them, as \xNN. */

@@ -6,6 +6,7 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 void log_set_level(enum log_level level); /* default LOG_INFO; $SHELF_LOG=error|warn|info|debug is read at the first line */
+void log_set_default(enum log_level level); /* where $SHELF_LOG says nothing */
 int log_open_file(const char *path);      /* appended, 0600; at 1 MiB it is renamed to PATH.1. Errors: errno */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -337,6 +337,7 @@ static int run(const struct daemon_opts *opts, struct out *out, struct channel *
 	    .lock = PTHREAD_MUTEX_INITIALIZER, .opts = opts, .out = out, .report = report, .stop_fd = -1};
 	int r;
 
+	log_set_default(LOG_INFO);
 	signals_block();
 	keep_memory_small();
 	raise_file_limit();

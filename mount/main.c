@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "mount/command.h"
 #include "mount/place.h"
@@ -172,6 +173,7 @@ int main(int argc, char **argv)
 	int code;
 
 	terminal_init(&out);
+	log_set_default(LOG_WARN); /* a command talks by itself; the daemon raises it */
 	signal(SIGPIPE, SIG_IGN); /* writing fails instead, and ends the command in order */
 	if (base_init() < 0) {
 		out_error(&out, "libsodium cannot be used on this system");

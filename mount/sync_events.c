@@ -33,7 +33,7 @@ static const struct sentence sentences[] = {
 	{CORE_EVENT_CLOCK_REPAIR, "warning", "the clock of this device was ahead; what nobody has seen yet is dated anew"},
 	{CORE_EVENT_FORKED, "warning", "%s has another history of the same changes; both are merged"},
 	{CORE_EVENT_DIGEST, "warning", "%s has other rows than this device at the same point; they are compared anew"},
-	{CORE_EVENT_SNAPSHOT, "info", "all tags and albums were taken from %s at once, as the changes in between were cut there"},
+	{CORE_EVENT_SNAPSHOT, "info", "all tags and albums were taken over from %s at once"},
 	{CORE_EVENT_LOG_CUT, "info", "the log was cut though not every device has all of it; they catch up by a snapshot"},
 	{CORE_EVENT_REPLICA, "error", "the catalogue could not be read or written; replication tries again"},
 };
