@@ -96,7 +96,8 @@ int dir_load(struct db *db, struct site *site, int64_t id, struct dir **ret_dir)
 		struct dir *below;
 
 		memcpy(&above, way.rows.data + at - sizeof(above), sizeof(above));
-		below = dir_new(site, dir, above.id, &above.attr, (const char *)way.names.data + above.name, above.len);
+		below = dir_new(site, dir, above.id, &above.attr, above.len > 0 ? (const char *)way.names.data + above.name : "",
+				above.len);
 		if (!below)
 			return -ENOMEM;
 		dir_unref(dir); /* `below` refers to it */
