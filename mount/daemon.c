@@ -224,6 +224,23 @@ static int start_control(struct daemon *d)
 	return r;
 }
 
+/* A library is of use without a network: only an address that was asked for has to work. */
+static int go_online(struct daemon *d)
+{
+	const struct daemon_opts *opts = d->opts;
+	int r;
+
+	if (opts->offline || store_is_read_only(d->library->store))
+		return 0;
+	r = network_start(d->library, &opts->network, d->out, &d->library->network);
+	if (r == 0 || opts->network.listen)
+		return r;
+	out_note(d->out, "The library is open all the same, without other devices.");
+	log_warn("not on the network: %s", err_str(r));
+	(void)event_add(d->library->store, "warning", "this device is not on the network: it cannot listen for others");
+	return 0;
+}
+
 static int start_parts(struct daemon *d)
 {
 	int r;
@@ -234,8 +251,8 @@ static int start_parts(struct daemon *d)
 		r = signals_start(&signal_calls, d, &d->signals);
 	if (r < 0)
 		out_fail(d->out, r, "cannot start");
-	if (r == 0 && !d->opts->offline && !store_is_read_only(d->library->store))
-		r = network_start(d->library, &d->opts->network, d->out, &d->library->network);
+	if (r == 0)
+		r = go_online(d);
 	return r < 0 ? r : start_control(d);
 }
 
