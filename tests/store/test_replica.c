@@ -98,7 +98,8 @@ static void test_everything_arrives(void **state)
 		exchange_assert_equal(&l[i], &l[(i + 1) % COUNT]);
 		library_assert_clean(&l[i]);
 	}
-	assert_int_equal(step_number(l[2].store, "SELECT count(*) FROM files"), step_number(l[0].store, "SELECT count(*) FROM files"));
+	assert_int_equal(step_number(l[2].store, "SELECT count(*) FROM files"),
+			 step_number(l[0].store, "SELECT count(*) FROM files"));
 	assert_int_equal(step_number(l[2].store, "SELECT count(*) FROM tagged WHERE size IS NOT NULL"), 6);
 }
 

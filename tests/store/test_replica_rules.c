@@ -71,8 +71,9 @@ static void test_rows_of_another_owner(void **state)
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM origin"), 2);
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM stream"), 5);
 	/* Nor does anybody tell this device about its own rows. */
-	assert_int_equal(exchange_apply(&l[0], &(struct piece){.range = {.stream = exchange_own(&l[0], MODEL_ENTRY).id}}, NULL),
-			 -ERR_STALE);
+	assert_int_equal(
+	    exchange_apply(&l[0], &(struct piece){.range = {.stream = exchange_own(&l[0], MODEL_ENTRY).id}}, NULL),
+	    -ERR_STALE);
 }
 
 static void test_logs_that_do_not_connect(void **state)
@@ -105,9 +106,12 @@ static void test_logs_that_do_not_connect(void **state)
 	exchange_assert_digests(&l[1]);
 	/* Whoever asks with another hash hears of it. */
 	s.hash[0] ^= 1;
-	assert_int_equal(exchange_read(&l[1], &(struct range_request){.stream = s.id, .since = s.position, .max_rows = 1,
-								      .max_bytes = 1000, .hash = {9}}, &(struct piece){.body = BUF_INIT}),
-			 -ERR_FORKED);
+	assert_int_equal(
+	    exchange_read(&l[1],
+			  &(struct range_request){
+			      .stream = s.id, .since = s.position, .max_rows = 1, .max_bytes = 1000, .hash = {9}},
+			  &(struct piece){.body = BUF_INIT}),
+	    -ERR_FORKED);
 }
 
 static void test_too_far_ahead_is_held(void **state)
@@ -118,7 +122,8 @@ static void test_too_far_ahead_is_held(void **state)
 
 	library_tag(&l[0], "now");
 	take_own(&l[0], STREAM_LOG, &piece);
-	assert_int_equal(store_replica.apply(l[1].store, &piece.range, clock_wall_ms() - HLC_AHEAD_MAX_MS - 60000, &applied), 0);
+	assert_int_equal(
+	    store_replica.apply(l[1].store, &piece.range, clock_wall_ms() - HLC_AHEAD_MAX_MS - 60000, &applied), 0);
 	assert_true(applied.held_hlc > 0);
 	assert_int_equal(applied.stream.position, 0);
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM collection WHERE kind = 1"), 0);
@@ -131,7 +136,8 @@ static void test_too_far_ahead_is_held(void **state)
 
 /* --- order of arrival --- */
 
-/* One row in each piece, children before parents: a directory that was renamed has a later version than what is in it. */
+/* One row in each piece, children before parents: a directory that was renamed has a later version than what is in it.
+ */
 static void test_rows_before_what_they_hang_on(void **state)
 {
 	struct library *l = *state;
@@ -148,7 +154,8 @@ static void test_rows_before_what_they_hang_on(void **state)
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM files"), 0); /* whose location is a stub */
 	exchange_pull(&l[0], &l[1], &locations, 1);
 	exchange_all(&l[0], &l[1], 100);
-	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM files WHERE path = '/laptop/pics/also/renamed/deep'"), 1);
+	assert_int_equal(
+	    step_number(l[1].store, "SELECT count(*) FROM files WHERE path = '/laptop/pics/also/renamed/deep'"), 1);
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM entry"), 4);
 	exchange_all(&l[1], &l[0], 100);
 	exchange_assert_equal(&l[0], &l[1]);
@@ -197,7 +204,8 @@ static void test_purged_and_swept(void **state)
 {
 	struct library *l = *state;
 	int64_t location = library_location(&l[0], "pics"), root = library_root(&l[0], location);
-	int64_t keep = library_file(&l[0], location, root, "keep", 1), gone = library_file(&l[0], location, root, "gone", 2), id;
+	int64_t keep = library_file(&l[0], location, root, "keep", 1),
+		gone = library_file(&l[0], location, root, "gone", 2), id;
 	struct stream s, held;
 
 	exchange_all(&l[0], &l[1], 100);
@@ -230,18 +238,24 @@ static void test_relist(void **state)
 	library_file(&l[0], location, library_dir(&l[0], location, root, "d"), "x", 1);
 	exchange_all(&l[0], &l[1], 100);
 	ids = step_number(l[1].store, "SELECT group_concat(id, '') FROM (SELECT id FROM entry ORDER BY seq)");
-	assert_int_equal(step_sql(l[1].store, "UPDATE entry SET size = 77, version = version + 100 WHERE name = 'x';"
-					      "INSERT INTO entry (location, seq, parent, name, mode, size, mtime_ns, version)"
-					      " SELECT id, 5000, root, 'never', 33188, 1, 1, 2 FROM location"),
+	assert_int_equal(step_sql(l[1].store,
+				  "UPDATE entry SET size = 77, version = version + 100 WHERE name = 'x';"
+				  "INSERT INTO entry (location, seq, parent, name, mode, size, mtime_ns, version)"
+				  " SELECT id, 5000, root, 'never', 33188, 1, 1, 2 FROM location"),
 			 0);
 	s = exchange_own(&l[0], MODEL_ENTRY);
 	assert_int_equal(store_replica.relist(l[1].store, &s.id), 0);
 	exchange_pull(&l[0], &l[1], &s, 1);
+	exchange_assert_digests(&l[1]); /* the kept sum was wrong as well */
+	assert_true(exchange_held(&l[1], &s.id, s.started).digest == s.digest);
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM entry WHERE name = 'never'"), 0);
 	assert_int_equal(step_number(l[1].store, "SELECT size FROM entry WHERE name = 'x'"), 1);
-	assert_int_equal(step_number(l[1].store, "SELECT group_concat(id, '') FROM (SELECT id FROM entry ORDER BY seq)"), ids);
-	assert_int_equal(store_replica.read(l[1].store, &(struct range_request){.stream = s.id, .since = s.position + 1,
-										 .max_rows = 1, .max_bytes = 1}, &(struct range){.since = 0}, NULL),
+	assert_int_equal(
+	    step_number(l[1].store, "SELECT group_concat(id, '') FROM (SELECT id FROM entry ORDER BY seq)"), ids);
+	assert_int_equal(store_replica.read(l[1].store,
+					    &(struct range_request){
+						.stream = s.id, .since = s.position + 1, .max_rows = 1, .max_bytes = 1},
+					    &(struct range){.since = 0}, NULL),
 			 -ERR_STALE);
 }
 
@@ -286,8 +300,8 @@ static void carry_snapshot(struct library *from, struct library *to)
 		_cleanup_(buf_release) struct buf rows = BUF_INIT, next = BUF_INIT;
 
 		assert_int_equal(store_replica.snapshot_read(from->store, &cursor, 1, &rows, &next), 0);
-		assert_int_equal(store_replica.snapshot_merge(to->store, rows.data, rows.len, next.len > 0 ? NULL : &covers,
-							      clock_wall_ms()),
+		assert_int_equal(store_replica.snapshot_merge(to->store, rows.data, rows.len,
+							      next.len > 0 ? NULL : &covers, clock_wall_ms()),
 				 0);
 		buf_clear(&cursor);
 		assert_int_equal(buf_append(&cursor, next.data, next.len), 0);
@@ -372,9 +386,11 @@ static void test_stamps_that_ran_ahead(void **state)
 	assert_int_equal(vector_set(&keep, &s), 0);
 	l[0].store->clock.last = ahead;
 	library_tag(&l[0], "ahead");
-	assert_int_equal(library_pair(&l[0], 2, step_number(l[0].store, "SELECT 0") + library_root(&l[0], library_location(&l[0], "p")),
-				      "link", NULL),
-			 0);
+	assert_int_equal(
+	    library_pair(&l[0], 2,
+			 step_number(l[0].store, "SELECT 0") + library_root(&l[0], library_location(&l[0], "p")),
+			 "link", NULL),
+	    0);
 	request.keep = &keep;
 	assert_int_equal(store_replica.new_epoch(l[0].store, &request, now), 0);
 	assert_true(l[0].store->clock.last < ahead);
@@ -413,7 +429,8 @@ static void test_stamps_that_ran_ahead_and_were_cut(void **state)
 	s = exchange_own(&l[0], STREAM_LOG);
 	assert_int_equal(s.position, 2); /* name and mark of the tag */
 	exchange_pull(&l[0], &l[1], &s, 10);
-	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM collection WHERE name = 'ahead' AND live = 1"), 1);
+	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM collection WHERE name = 'ahead' AND live = 1"),
+			 1);
 }
 
 /* --- notices --- */
@@ -421,7 +438,8 @@ static void test_stamps_that_ran_ahead_and_were_cut(void **state)
 static void test_what_is_announced(void **state)
 {
 	struct library *l = *state;
-	int64_t location = library_location(&l[0], "pics"), root = library_root(&l[0], location), dir, file, device, there, at;
+	int64_t location = library_location(&l[0], "pics"), root = library_root(&l[0], location), dir, file, device,
+		there, at;
 	struct heard heard;
 
 	dir = library_dir(&l[0], location, root, "dir");
@@ -438,8 +456,8 @@ static void test_what_is_announced(void **state)
 	heard_exactly(&heard, "attr e%d/a=e%d\n", (int)at, (int)at + 1);
 	assert_int_equal(step_move(l[0].store, file, root, "b"), 0);
 	exchange_all(&l[0], &l[1], 100);
-	heard_exactly(&heard, "name e%d/a=e%d\nlisting e%d\nname e%d/b=e%d\nlinks e%d\n", (int)at, (int)at + 1, (int)there, (int)there,
-		      (int)at + 1, (int)at + 1);
+	heard_exactly(&heard, "name e%d/a=e%d\nlisting e%d\nname e%d/b=e%d\nlinks e%d\n", (int)at, (int)at + 1,
+		      (int)there, (int)there, (int)at + 1, (int)at + 1);
 	library_delete(&l[0], file);
 	exchange_all(&l[0], &l[1], 100);
 	heard_exactly(&heard, "name e%d/b=e%d\n", (int)there, (int)at + 1);
