@@ -63,8 +63,9 @@ static int insert(struct txn *txn, int64_t parent, const char *name, uint32_t mo
 	const struct entry_place place = {
 	    .location = filling.location, .parent = parent, .name = name, .name_len = strlen(name)};
 	const struct entry_attr attr = {
-	    .mode = mode, .size = 4096, .mtime_ns = INT64_C(1700000000000000000) + (int64_t)ino, .ino = ++ino};
+	    .mode = mode, .size = 4096, .mtime_ns = INT64_C(1700000000000000000) + (int64_t)ino, .ino = ino};
 
+	ino++;
 	return entry_insert(txn, &place, &attr, ret_id);
 }
 

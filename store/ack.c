@@ -7,19 +7,22 @@
 #include "base/err.h"
 #include "store/internal.h"
 
-static const char put_sql[] = "INSERT INTO ack (member, device, epoch, kind, position, hlc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-			      " ON CONFLICT (member, device, epoch, kind) DO UPDATE SET position = ?5, hlc = ?6";
+static const char put_sql[] =
+    "INSERT INTO ack (member, device, epoch, kind, position, hlc) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+    " ON CONFLICT (member, device, epoch, kind) DO UPDATE SET position = ?5, hlc = ?6";
 static const char list_sql[] = "SELECT member, device, epoch, kind, position, hlc FROM ack";
 
 /* --- loading --- */
 
 static int take(sqlite3_stmt *stmt, struct acks *acks)
 {
-	struct ack ack = {.position = (uint64_t)sqlite3_column_int64(stmt, 4), .hlc = (uint64_t)sqlite3_column_int64(stmt, 5)};
+	struct ack ack = {.position = (uint64_t)sqlite3_column_int64(stmt, 4),
+			  .hlc = (uint64_t)sqlite3_column_int64(stmt, 5)};
 	int64_t kind = sqlite3_column_int64(stmt, 3);
 	int r;
 
-	if (sqlite3_column_bytes(stmt, 0) != UUID_LEN || sqlite3_column_bytes(stmt, 1) != UUID_LEN || kind < 0 || kind > UINT8_MAX)
+	if (sqlite3_column_bytes(stmt, 0) != UUID_LEN || sqlite3_column_bytes(stmt, 1) != UUID_LEN || kind < 0 ||
+	    kind > UINT8_MAX)
 		return 0;
 	memcpy(ack.member.bytes, sqlite3_column_blob(stmt, 0), UUID_LEN);
 	memcpy(ack.stream.origin.device.bytes, sqlite3_column_blob(stmt, 1), UUID_LEN);

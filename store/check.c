@@ -13,6 +13,8 @@
 #include "store/entry.h"
 #include "store/internal.h"
 #include "store/oplog.h"
+#include "store/recount.h"
+#include "store/streams.h"
 #include "store/txn.h"
 
 /* A check is a row of the table at the end: it counts what is wrong and says it, and if it can mend that, it does so in
@@ -353,6 +355,51 @@ static int check_pairs(struct checking *c)
 	return 0;
 }
 
+/* --- the sums by which devices compare what they hold --- */
+
+static int check_shared_digest(struct checking *c, uint64_t kept)
+{
+	uint64_t counted = 0;
+	int r = recount_shared(c->db, &counted);
+
+	if (r < 0 || counted == kept)
+		return r;
+	if (c->txn != NULL)
+		c->txn->shared_delta += counted - kept;
+	say(c, c->txn == NULL, "digests: that of tags and albums does not fit them%s", c->txn != NULL ? ": counted anew" : "");
+	problem(c, 1, c->txn != NULL);
+	return 0;
+}
+
+static int check_stream_digest(struct checking *c, const struct stream *s)
+{
+	uint64_t counted = 0;
+	int r = recount_stream(c->db, c->txn, s, &counted);
+
+	if (r < 0 || counted == s->digest)
+		return r;
+	say(c, c->txn == NULL, "digests: that of %s rows does not fit them%s", model_find(s->id.kind)->name,
+	    c->txn != NULL ? ": counted anew" : "");
+	problem(c, 1, c->txn != NULL);
+	return 0;
+}
+
+static int check_digests(struct checking *c)
+{
+	_cleanup_(vector_release) struct vector v = VECTOR_INIT;
+	int r = c->opts->quick ? 0 : c->txn != NULL ? txn_flush(c->txn) : 0;
+
+	if (r < 0 || c->opts->quick)
+		return r;
+	r = streams_list(c->db, &v);
+	if (r == 0)
+		r = check_shared_digest(c, v.shared_digest);
+	for (size_t i = 0; r == 0 && i < v.count; i++)
+		if (v.items[i].id.kind != STREAM_LOG && stream_is_whole(&v.items[i]))
+			r = check_stream_digest(c, &v.items[i]);
+	return r == -ERR_CORRUPT ? 0 : r; /* rows that cannot be read: the check of their kind says so */
+}
+
 static void log_finding(void *arg, const char *finding)
 {
 	struct checking *c = arg;
@@ -426,7 +473,7 @@ static int check_sync_db(struct store *store, struct checking *c)
 static int (*const checks[])(struct checking *c) = {
 	check_database, check_roots,   check_places, check_reach,	check_entries_in_files, check_versions,
 	check_seqs,	check_local,   check_log,    check_collections, check_pairs,
-	check_devices,
+	check_devices,	check_digests,
 };
 
 static int check_all(struct checking *c)

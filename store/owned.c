@@ -64,7 +64,8 @@ static int count(struct txn *txn, enum model_kind kind, int64_t id, bool enters)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	digest = enters ? digest : UINT64_C(0) - digest;
-	return kind == MODEL_ENTRY ? txn_location_digest(txn, location, digest) : txn_stream_digest(txn, (int)kind, digest);
+	return kind == MODEL_ENTRY ? txn_location_digest(txn, location, digest)
+				   : txn_stream_digest(txn, (int)kind, digest);
 }
 
 int owned_leave(struct txn *txn, enum model_kind kind, int64_t id)

@@ -29,7 +29,8 @@ static int replica_vector(void *replica, struct vector *ret_vector)
 	return r;
 }
 
-static int replica_read(void *replica, const struct range_request *request, struct range *ret_range, struct buf *ret_body)
+static int replica_read(void *replica, const struct range_request *request, struct range *ret_range,
+			struct buf *ret_body)
 {
 	struct range range = {.stream = request->stream};
 	struct db *db;

@@ -6,8 +6,8 @@
  * Threads: any, but one at a time for each call that writes.
  *
  * Where the digests are. That of all shared rows travels with the ends of the logs: each record keeps what its origin's
- * records up to it added, so it costs no page of its own, and a snapshot of the database has positions and digest of one
- * moment. Entries are summed in the row of their location, other device-owned rows in that of their stream. */
+ * records up to it added, so it costs no page of its own, and a snapshot of the database has positions and digest of
+ * one moment. Entries are summed in the row of their location, other device-owned rows in that of their stream. */
 #pragma once
 
 #include "store/store.h"

@@ -28,7 +28,7 @@ int replica_locations(struct db *db, int64_t device, bool deleted_too, struct bu
 	bind_int(stmt, 2, deleted_too);
 	while ((r = stmt_step(stmt)) == 0) {
 		struct location_rows source = {.location = sqlite3_column_int64(stmt, 0),
-					.prefix = (uint64_t)sqlite3_column_int64(stmt, 1)};
+					       .prefix = (uint64_t)sqlite3_column_int64(stmt, 1)};
 
 		buf_append(ret_locations, &source, sizeof(source));
 	}
@@ -47,12 +47,14 @@ static int seek(struct db *db, struct location_rows *source, uint64_t since)
 	r = stmt_step(stmt);
 	if (r != 0)
 		return r < 0 ? r : -EIO;
-	source->next = sqlite3_column_type(stmt, 0) == SQLITE_NULL ? UINT64_MAX : (uint64_t)sqlite3_column_int64(stmt, 0);
+	source->next =
+	    sqlite3_column_type(stmt, 0) == SQLITE_NULL ? UINT64_MAX : (uint64_t)sqlite3_column_int64(stmt, 0);
 	return 0;
 }
 
 /* The rows of one location up to the version at which another one's are next. 1: to the end. */
-static int read_run(struct db *db, const struct location_rows *source, uint64_t since, uint64_t until, struct row_sink *sink)
+static int read_run(struct db *db, const struct location_rows *source, uint64_t since, uint64_t until,
+		    struct row_sink *sink)
 {
 	const struct model *model = model_find(MODEL_ENTRY);
 	struct row row;
@@ -94,7 +96,8 @@ static struct location_rows *choose(struct location_rows *sources, size_t count,
 	return first;
 }
 
-static int read_sources(struct db *db, struct location_rows *sources, size_t count, uint64_t since, struct row_sink *sink)
+static int read_sources(struct db *db, struct location_rows *sources, size_t count, uint64_t since,
+			struct row_sink *sink)
 {
 	struct location_rows *source;
 	uint64_t until = 0;
@@ -118,7 +121,9 @@ int replica_entries_read(struct db *db, int64_t device, uint64_t since, struct r
 	_cleanup_(buf_release) struct buf locations = BUF_INIT;
 	int r = replica_locations(db, device, false, &locations);
 
-	return r < 0 ? r : read_sources(db, (void *)locations.data, locations.len / sizeof(struct location_rows), since, sink);
+	return r < 0 ? r
+		     : read_sources(db, (void *)locations.data, locations.len / sizeof(struct location_rows), since,
+				    sink);
 }
 
 /* --- places --- */
@@ -227,17 +232,17 @@ struct old {
 	struct entry entry; /* its name is the one below; id 0: there was none */
 	char name[TEXT_NAME_MAX];
 	uint64_t version;
-	uint64_t digest;
+	uint64_t counted; /* in the sum of its location */
 };
 
-static void take_old(sqlite3_stmt *stmt, int64_t location, struct old *old)
+static void take_old(const struct incoming *in, sqlite3_stmt *stmt, int64_t location, struct old *old)
 {
 	struct row row;
 	const struct value *v = row.values;
 
 	owned_take(stmt, model_find(MODEL_ENTRY), &row);
 	old->version = row.version;
-	old->digest = digest_row(&row);
+	old->counted = incoming_counted(in, &row);
 	old->entry = (struct entry){
 	    .id = sqlite3_column_int64(stmt, sqlite3_column_count(stmt) - 2),
 	    .location = location,
@@ -262,7 +267,7 @@ static int find_old(struct entries_in *in, uint64_t seq, struct old *ret_old)
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
 
 	ret_old->entry.id = 0;
-	ret_old->version = ret_old->digest = 0;
+	ret_old->version = ret_old->counted = 0;
 	if ((int64_t)seq > in->last_seq)
 		return 0;
 	stmt = db_stmt(in->in->txn->db, STMT_ENTRY_FIND, &r);
@@ -272,7 +277,7 @@ static int find_old(struct entries_in *in, uint64_t seq, struct old *ret_old)
 	bind_int(stmt, 2, (int64_t)seq);
 	r = stmt_step(stmt);
 	if (r == 0)
-		take_old(stmt, in->location, ret_old);
+		take_old(in->in, stmt, in->location, ret_old);
 	return r < 0 ? r : 0;
 }
 
@@ -396,6 +401,6 @@ int replica_entries_put(struct entries_in *in, const struct row *row)
 		remember(in, seq, id);
 	else if ((int64_t)seq > in->last_seq)
 		in->last_seq = (int64_t)seq;
-	r = txn_location_digest(in->in->txn, in->location, digest_row(row) - old.digest);
+	r = txn_location_digest(in->in->txn, in->location, digest_row(row) - old.counted);
 	return r < 0 ? r : tell_row(in, &old, row, id, parent);
 }

@@ -98,7 +98,8 @@ static int write_field_again(struct txn *txn, const struct change *row, unsigned
 	const struct value *value = &row->values[field];
 	enum field_type type = row->model->fields[field].type;
 	struct change *change;
-	int r = change_set_add(&set, row->model->kind, &row->key[0], row->model->key_parts > 1 ? &row->key[1] : NULL, &change);
+	int r = change_set_add(&set, row->model->kind, &row->key[0], row->model->key_parts > 1 ? &row->key[1] : NULL,
+			       &change);
 
 	if (r == 0 && (type == FIELD_BOOL || type == FIELD_UINT))
 		r = change_put_number(change, field, value->number);

@@ -41,12 +41,17 @@ struct incoming {
 
 void incoming_release(struct incoming *in);
 
+/* What a stored row counts for in the kept sum. A list sums anew, so that a sum that is wrong does not stay so: rows
+ * that it has not reached count for nothing. */
+uint64_t incoming_counted(const struct incoming *in, const struct row *stored);
+
 /* Whether the range has a row of that key: 1 or 0. */
 int incoming_has(struct incoming *in, const uint64_t key[MODEL_KEY_MAX]);
 
 /* --- kinds of few rows (replica_small.c): locations, audit, volumes --- */
 
-int replica_small_read(struct db *db, const struct model *model, int64_t device, uint64_t since, struct row_sink *sink); /* 1: to the end */
+int replica_small_read(struct db *db, const struct model *model, int64_t device, uint64_t since,
+		       struct row_sink *sink); /* 1: to the end */
 int replica_small_put(struct incoming *in, const struct row *row);
 int replica_small_doubt(struct incoming *in);
 int replica_small_sweep(struct incoming *in, uint64_t head);
@@ -93,6 +98,7 @@ int replica_locations(struct db *db, int64_t device, bool deleted_too, struct bu
 
 /* --- snapshots (replica_snapshot.c) and epochs (replica_epoch.c) --- */
 
-int replica_snapshot_read(struct db *db, const struct buf *cursor, uint32_t max_bytes, struct buf *rows, struct buf *ret_cursor);
+int replica_snapshot_read(struct db *db, const struct buf *cursor, uint32_t max_bytes, struct buf *rows,
+			  struct buf *ret_cursor);
 int replica_snapshot_merge(struct txn *txn, const void *rows, size_t rows_len, const struct vector *covers);
 int replica_new_epoch(struct txn *txn, const struct epoch_request *request);

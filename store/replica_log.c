@@ -11,7 +11,8 @@
 
 /* --- reading --- */
 
-static int append_records(struct db *db, int64_t origin, const struct range_request *q, struct range *range, struct buf *body)
+static int append_records(struct db *db, int64_t origin, const struct range_request *q, struct range *range,
+			  struct buf *body)
 {
 	size_t before = body->len;
 	int r = 0;
@@ -75,7 +76,8 @@ struct log_in {
 	uint64_t now_ms;
 };
 
-static int store_record(struct log_in *in, const struct change_set *set, uint64_t hlc, const uint8_t *record, size_t len)
+static int store_record(struct log_in *in, const struct change_set *set, uint64_t hlc, const uint8_t *record,
+			size_t len)
 {
 	const struct stamp stamp = {.hlc = hlc, .device = in->range->stream.origin.device};
 	int r = apply_change_set(in->txn, set, &stamp);

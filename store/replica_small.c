@@ -16,9 +16,10 @@ static const struct table {
 	enum model_kind kind;
 	enum statement find, put, after, doubt, swept, unmake;
 } tables[] = {
-    {MODEL_LOCATION, STMT_LOCATION_FIND, STMT_LOCATION_PUT, STMT_LOCATION_AFTER, STMT_LOCATION_DOUBT, STMT_LOCATION_SWEPT,
-     STMT_LOCATION_UNMAKE},
-    {MODEL_AUDIT, STMT_AUDIT_FIND, STMT_AUDIT_PUT, STMT_AUDIT_AFTER, STMT_AUDIT_DOUBT, STMT_AUDIT_SWEPT, STMT_AUDIT_UNMAKE},
+    {MODEL_LOCATION, STMT_LOCATION_FIND, STMT_LOCATION_PUT, STMT_LOCATION_AFTER, STMT_LOCATION_DOUBT,
+     STMT_LOCATION_SWEPT, STMT_LOCATION_UNMAKE},
+    {MODEL_AUDIT, STMT_AUDIT_FIND, STMT_AUDIT_PUT, STMT_AUDIT_AFTER, STMT_AUDIT_DOUBT, STMT_AUDIT_SWEPT,
+     STMT_AUDIT_UNMAKE},
     {MODEL_VOLUME, STMT_VOLUME_FIND, STMT_VOLUME_PUT, STMT_VOLUME_AFTER, STMT_VOLUME_DOUBT, STMT_VOLUME_SWEPT,
      STMT_VOLUME_UNMAKE},
 };
@@ -67,14 +68,14 @@ struct place {
 	int64_t device;
 	int64_t root;
 	uint64_t version;
-	uint64_t digest;
+	uint64_t counted; /* what it counts for; only where `in` is given */
 	bool deleted;
 	char name[TEXT_NAME_MAX];
 	size_t name_len;
 };
 
 /* 1: there is none. */
-static int find_place(struct txn *txn, uint64_t prefix, struct place *ret_place)
+static int find_place(struct txn *txn, const struct incoming *in, uint64_t prefix, struct place *ret_place)
 {
 	struct place place = {.id = 0};
 	struct row row;
@@ -91,7 +92,7 @@ static int find_place(struct txn *txn, uint64_t prefix, struct place *ret_place)
 		place.device = sqlite3_column_int64(stmt, sqlite3_column_count(stmt) - 2);
 		place.root = sqlite3_column_int64(stmt, sqlite3_column_count(stmt) - 1);
 		place.version = row.version;
-		place.digest = digest_row(&row);
+		place.counted = in ? incoming_counted(in, &row) : 0;
 		place.deleted = row_is_tombstone(&row);
 		place.name_len = row.values[LOCATION_NAME].len;
 		if (place.name_len > sizeof(place.name))
@@ -118,9 +119,10 @@ static int make_place(struct txn *txn, int64_t device, uint64_t prefix, int64_t 
 }
 
 /* Finds or makes it. */
-static int take_place(struct txn *txn, int64_t device, uint64_t prefix, struct place *ret_place)
+static int take_place(struct txn *txn, const struct incoming *in, int64_t device, uint64_t prefix,
+		      struct place *ret_place)
 {
-	int r = find_place(txn, prefix, ret_place);
+	int r = find_place(txn, in, prefix, ret_place);
 
 	if (r == 1) {
 		*ret_place = (struct place){.device = device};
@@ -134,7 +136,7 @@ static int take_place(struct txn *txn, int64_t device, uint64_t prefix, struct p
 int replica_take_location(struct txn *txn, int64_t device, uint64_t prefix, int64_t *ret_id, bool *ret_deleted)
 {
 	struct place place;
-	int r = take_place(txn, device, prefix, &place);
+	int r = take_place(txn, NULL, device, prefix, &place);
 
 	if (r < 0)
 		return r;
@@ -168,9 +170,11 @@ static int tell_place(struct txn *txn, const struct place *before, const struct 
 	if (same || (!was && !is))
 		return 0;
 	if (was)
-		r = txn_notice(txn, NOTICE_NAME, parent, object(OBJECT_ENTRY, before->root), before->name, before->name_len, true);
+		r = txn_notice(txn, NOTICE_NAME, parent, object(OBJECT_ENTRY, before->root), before->name,
+			       before->name_len, true);
 	if (r == 0 && is)
-		r = txn_notice(txn, NOTICE_NAME, parent, object(OBJECT_ENTRY, root), (const char *)name->bytes, name->len, true);
+		r = txn_notice(txn, NOTICE_NAME, parent, object(OBJECT_ENTRY, root), (const char *)name->bytes,
+			       name->len, true);
 	if (r == 0 && is)
 		r = txn_notice(txn, NOTICE_LISTING, parent, 0, NULL, 0, true);
 	if (r == 0)
@@ -200,7 +204,7 @@ static int put_place(struct incoming *in, const struct row *row)
 	uint64_t root_seq = row->values[LOCATION_ROOT].number;
 	struct place before;
 	int64_t root = 0;
-	int r = take_place(txn, in->device, row->key[0], &before);
+	int r = take_place(txn, in, in->device, row->key[0], &before);
 
 	if (r < 0)
 		return r;
@@ -212,14 +216,15 @@ static int put_place(struct incoming *in, const struct row *row)
 		r = replica_take_entry(txn, before.id, root_seq - 1, &root);
 	if (r == 0)
 		r = write_place(txn, before.id, row, root);
-	in->digest += digest_row(row) - before.digest;
+	in->digest += digest_row(row) - before.counted;
 	return r < 0 ? r : tell_place(txn, &before, &row->values[LOCATION_NAME], root, row_is_tombstone(row));
 }
 
 /* --- the others --- */
 
 /* 1: there is none. */
-static int find_old(struct incoming *in, const struct table *table, const struct row *row, uint64_t *ret_version, uint64_t *ret_digest)
+static int find_old(struct incoming *in, const struct table *table, const struct row *row, uint64_t *ret_version,
+		    uint64_t *ret_counted)
 {
 	struct row old;
 	int r = 0;
@@ -234,7 +239,7 @@ static int find_old(struct incoming *in, const struct table *table, const struct
 		return r;
 	owned_take(stmt, row->model, &old);
 	*ret_version = old.version;
-	*ret_digest = digest_row(&old);
+	*ret_counted = incoming_counted(in, &old);
 	return 0;
 }
 
@@ -249,9 +254,9 @@ static void bind_value(sqlite3_stmt *stmt, int at, const struct field *field, co
 static int put_plain(struct incoming *in, const struct row *row)
 {
 	const struct table *table = table_of(row->model->kind);
-	uint64_t version = 0, digest = 0;
+	uint64_t version = 0, counted = 0;
 	sqlite3_stmt *stmt;
-	int r = find_old(in, table, row, &version, &digest);
+	int r = find_old(in, table, row, &version, &counted);
 
 	if (r < 0 || (r == 0 && !in->range->listing && version >= row->version))
 		return r;
@@ -264,7 +269,7 @@ static int put_plain(struct incoming *in, const struct row *row)
 	bind_int(stmt, 3, (int64_t)row->version);
 	for (unsigned i = 0; i < row->model->field_count; i++)
 		bind_value(stmt, 4 + (int)i, &row->model->fields[i], &row->values[i]);
-	in->digest += digest_row(row) - digest;
+	in->digest += digest_row(row) - counted;
 	return stmt_run(stmt);
 }
 
@@ -322,7 +327,7 @@ int replica_small_doubt(struct incoming *in)
 		if (r == 1)
 			continue;
 		id = id_of(stmt, model);
-		in->digest -= digest_row(&row);
+		in->digest -= incoming_counted(in, &row);
 		buf_append(&ids, &id, sizeof(id));
 	}
 	if (r < 0)
@@ -336,7 +341,7 @@ static int sweep_place(struct incoming *in, const struct row *row, int64_t id)
 {
 	struct place before;
 	struct value none = {.bytes = (const uint8_t *)"", .len = 0};
-	int r = find_place(in->txn, row->key[0], &before);
+	int r = find_place(in->txn, NULL, row->key[0], &before);
 
 	if (r == 0 && before.deleted)
 		r = empty_place(in->txn, id);
@@ -362,7 +367,7 @@ int replica_small_sweep(struct incoming *in, uint64_t head)
 	while ((r = stmt_step(stmt)) == 0) {
 		owned_take(stmt, model, &row);
 		id = id_of(stmt, model);
-		in->digest -= digest_row(&row);
+		in->digest -= incoming_counted(in, &row);
 		buf_append(&ids, &id, sizeof(id));
 		if (model->kind == MODEL_LOCATION)
 			r = sweep_place(in, &row, id);

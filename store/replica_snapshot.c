@@ -1,5 +1,5 @@
-/* Snapshots: all shared rows in pieces, each an encoded list of registers. A cursor is the place in the tables where the
- * next piece begins. */
+/* Snapshots: all shared rows in pieces, each an encoded list of registers. A cursor is the place in the tables where
+ * the next piece begins. */
 #include <errno.h>
 #include <string.h>
 
@@ -55,7 +55,8 @@ static size_t bounded(uint32_t max_bytes)
 	return max_bytes > REGISTERS_BYTES_MAX ? REGISTERS_BYTES_MAX : max_bytes;
 }
 
-int replica_snapshot_read(struct db *db, const struct buf *cursor, uint32_t max_bytes, struct buf *rows, struct buf *ret_cursor)
+int replica_snapshot_read(struct db *db, const struct buf *cursor, uint32_t max_bytes, struct buf *rows,
+			  struct buf *ret_cursor)
 {
 	_cleanup_(registers_release) struct registers registers = REGISTERS_INIT;
 	struct registers_cursor at;

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "store/internal.h"
 #include "store/replica_internal.h"
+#include "sync/digest.h"
 
 /* --- reading --- */
 
@@ -43,7 +44,8 @@ static void sink_release(struct row_sink *sink)
 	row_writer_release(&sink->writer);
 }
 
-static int write_rows(struct db *db, const struct range_request *q, const struct model *model, struct range *range, struct buf *body)
+static int write_rows(struct db *db, const struct range_request *q, const struct model *model, struct range *range,
+		      struct buf *body)
 {
 	_cleanup_(sink_release) struct row_sink sink = {
 	    .max_rows = q->max_rows < RANGE_ROWS_MAX ? q->max_rows : RANGE_ROWS_MAX, .max_bytes = q->max_bytes};
@@ -87,6 +89,11 @@ int replica_read_state(struct db *db, const struct range_request *q, struct rang
 void incoming_release(struct incoming *in)
 {
 	free(in->keys);
+}
+
+uint64_t incoming_counted(const struct incoming *in, const struct row *stored)
+{
+	return in->range->listing && stored->version > in->range->since ? 0 : digest_row(stored);
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -199,11 +206,29 @@ static int put_entries(struct incoming *in)
 	return r < 0 ? r : put_rows(in, entries);
 }
 
+/* A list begins: nothing is counted. */
+static int clear_digest(struct incoming *in)
+{
+	sqlite3_stmt *stmt;
+	int r = txn_location_drop(in->txn);
+
+	in->digest = 0;
+	if (r < 0 || in->range->stream.kind != MODEL_ENTRY)
+		return r;
+	stmt = db_stmt(in->txn->db, STMT_LOCATION_CLEAR_DIGESTS, &r);
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, in->device);
+	return stmt_run(stmt);
+}
+
 static int store_rows(struct incoming *in)
 {
 	bool is_entries = in->range->stream.kind == MODEL_ENTRY;
-	int r = 0;
+	int r = in->range->listing && in->range->since == 0 ? clear_digest(in) : 0;
 
+	if (r < 0)
+		return r;
 	if (in->range->listing)
 		r = is_entries ? replica_entries_doubt(in) : replica_small_doubt(in);
 	if (r < 0)
@@ -250,7 +275,8 @@ static int move(struct incoming *in, struct stream *s)
 		return 0;
 	}
 	if (s->listing)
-		r = range->stream.kind == MODEL_ENTRY ? replica_entries_sweep(in, s->head) : replica_small_sweep(in, s->head);
+		r = range->stream.kind == MODEL_ENTRY ? replica_entries_sweep(in, s->head)
+						      : replica_small_sweep(in, s->head);
 	s->listing = false;
 	s->base = s->position;
 	return r;
@@ -340,7 +366,8 @@ int replica_purge(struct txn *txn, const struct stream_id *id, uint64_t upto)
 	r = stmt_run(stmt);
 	if (r < 0)
 		return r;
-	return id->kind == MODEL_ENTRY ? replica_entries_purge(txn, device, upto) : replica_small_purge(txn, model, device, upto);
+	return id->kind == MODEL_ENTRY ? replica_entries_purge(txn, device, upto)
+				       : replica_small_purge(txn, model, device, upto);
 }
 
 int replica_relist(struct txn *txn, const struct stream_id *id)

@@ -9,7 +9,6 @@
 #include "store/internal.h"
 #include "store/owned.h"
 #include "store/replica_internal.h"
-#include "sync/digest.h"
 
 static int run_on(struct txn *txn, enum statement which, int64_t id)
 {
@@ -34,8 +33,8 @@ static int for_each_id(struct txn *txn, const struct buf *ids, int (*fn)(struct 
 	return r;
 }
 
-static int for_each_location(struct incoming *in, bool deleted_too, int (*fn)(struct incoming *in, const struct location_rows *l, void *arg),
-			     void *arg)
+static int for_each_location(struct incoming *in, bool deleted_too,
+			     int (*fn)(struct incoming *in, const struct location_rows *l, void *arg), void *arg)
 {
 	_cleanup_(buf_release) struct buf locations = BUF_INIT;
 	struct location_rows ref;
@@ -48,7 +47,8 @@ static int for_each_location(struct incoming *in, bool deleted_too, int (*fn)(st
 	return r;
 }
 
-static sqlite3_stmt *rows_between(struct db *db, const struct location_rows *l, int64_t since, int64_t upto, int *ret_error)
+static sqlite3_stmt *rows_between(struct db *db, const struct location_rows *l, int64_t since, int64_t upto,
+				  int *ret_error)
 {
 	sqlite3_stmt *stmt = db_stmt(db, STMT_ENTRY_AFTER, ret_error);
 
@@ -93,7 +93,7 @@ static int doubt_location(struct incoming *in, const struct location_rows *l, vo
 		if (r == 1)
 			continue;
 		id = id_of(stmt);
-		digest += digest_row(&row);
+		digest += incoming_counted(in, &row);
 		buf_append(&ids, &id, sizeof(id));
 	}
 	if (r < 0)
@@ -155,7 +155,8 @@ static int tell_swept(struct txn *txn, int64_t id)
 	return r < 0 ? r : entry_tell_links(txn, &entry, entry.has_content ? entry.content : NULL);
 }
 
-static int collect(struct incoming *in, const struct location_rows *l, int64_t since, int64_t upto, struct buf *ids, uint64_t *digest)
+static int collect(struct incoming *in, const struct location_rows *l, int64_t since, int64_t upto, struct buf *ids,
+		   uint64_t *digest)
 {
 	struct row row;
 	int64_t id;
@@ -166,7 +167,7 @@ static int collect(struct incoming *in, const struct location_rows *l, int64_t s
 		return r;
 	while ((r = stmt_step(stmt)) == 0) {
 		owned_take(stmt, model_find(MODEL_ENTRY), &row);
-		*digest += digest_row(&row);
+		*digest += incoming_counted(in, &row);
 		id = id_of(stmt);
 		buf_append(ids, &id, sizeof(id));
 	}

@@ -129,7 +129,8 @@ static uint64_t count_shared(struct library *l)
 
 			for (unsigned f = 0; f < c->model->field_count; f++)
 				if (c->fields & UINT32_C(1) << f)
-					sum += digest_register(c->model, c->key, f, &c->values[f], &piece.stamps[i].of[f]);
+					sum +=
+					    digest_register(c->model, c->key, f, &c->values[f], &piece.stamps[i].of[f]);
 		}
 	}
 	assert_int_equal(r, 1);

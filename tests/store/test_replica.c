@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/random.h"
+#include "store/check.h"
 #include "store/collection.h"
 #include "store/internal.h"
 #include "store/oplog.h"
@@ -79,6 +80,31 @@ static void test_digests_of_own_changes(void **state)
 	library_assert_clean(l);
 }
 
+static int check(struct library *l, bool repair)
+{
+	const struct check_opts opts = {.repair = repair};
+	uint64_t problems = 0;
+
+	assert_int_equal(store_check(l->store, &opts, &problems), 0);
+	return (int)problems;
+}
+
+static void test_wrong_digests_are_found_and_mended(void **state)
+{
+	struct library *l = *state;
+
+	fill(l, "pics");
+	assert_int_equal(check(l, false), 0);
+	assert_int_equal(step_sql(l->store,
+				  "UPDATE location SET digest = digest + 1 WHERE name = 'pics';"
+				  "UPDATE stream SET digest = 5 WHERE kind <> 17; UPDATE library SET digest = 9"),
+			 0);
+	assert_int_equal(check(l, false), 5);
+	assert_int_equal(check(l, true), 0);
+	assert_int_equal(check(l, false), 0);
+	exchange_assert_digests(l);
+}
+
 static void test_everything_arrives(void **state)
 {
 	struct library *l = *state;
@@ -98,7 +124,8 @@ static void test_everything_arrives(void **state)
 		exchange_assert_equal(&l[i], &l[(i + 1) % COUNT]);
 		library_assert_clean(&l[i]);
 	}
-	assert_int_equal(step_number(l[2].store, "SELECT count(*) FROM files"), step_number(l[0].store, "SELECT count(*) FROM files"));
+	assert_int_equal(step_number(l[2].store, "SELECT count(*) FROM files"),
+			 step_number(l[0].store, "SELECT count(*) FROM files"));
 	assert_int_equal(step_number(l[2].store, "SELECT count(*) FROM tagged WHERE size IS NOT NULL"), 6);
 }
 
@@ -108,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_digests_of_own_changes),
+	    TEST(test_wrong_digests_are_found_and_mended),
 	    TEST(test_everything_arrives),
 	};
 
