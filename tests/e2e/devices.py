@@ -51,7 +51,7 @@ def by_address(home):
         a.create()
         a.mount("--no-discovery", "--listen", ":4100")
         code, process = a.pair()
-        done = b.run("join", code, b.lib, "--device", "laptop", timeout=90)
+        done = b.join(code, "--wait", 3)
         equal(done.returncode, 69, f"nobody is found: {done.stderr!r}")
         check(b"--address" in done.stderr, f"it says what to do: {done.stderr!r}")
         check(not os.path.exists(b.lib), "nothing was made")
@@ -92,13 +92,13 @@ def wrong_codes(home):
         code, process = a.pair()
         wrong = ("B" if code[0] == "A" else "A") + code[1:]
         for i in range(3):
-            done = b.join(wrong)
+            done = b.join(wrong, "--wait", 3)
             equal(done.returncode, 77, f"a wrong code, {i + 1}: {done.stderr!r}")
             check(b"wrong" in done.stderr or b"used up" in done.stderr, f"it says so: {done.stderr!r}")
         _, err = process.communicate(timeout=20 * lib.PATIENCE)
         equal(process.returncode, 77, f"the code is used up: {err!r}")
         check(b"used up" in err, f"and the other side says so: {err!r}")
-        done = b.join(code)
+        done = b.join(code, "--wait", 2)
         check(done.returncode in (69, 77), f"the right one comes too late: {done.returncode} {done.stderr!r}")
         check(not os.path.exists(b.lib), "no library was made")
         equal([n for n in os.listdir(b.state)] if os.path.exists(b.state) else [], [], "and no key is left")
@@ -170,11 +170,11 @@ def bad_line(home):
     """200 ms delay and 5 % loss."""
     with lan.Lan(home) as net:
         a, b = begin(net, "near", "far")
-        b.slow("delay", "200ms", "loss", "5%")
+        b.spoil(200, 5)
         lan.let_in(a, b)
         b.mount()
         each_sees_the_other(a, b, 60)
-        check(a.devices()["far"]["round_trip_us"] > 150_000, f"the round trip is measured: {a.devices()['far']}")
+        check(a.devices()["far"]["round_trip_us"] > 350_000, f"the round trip is measured: {a.devices()['far']}")
 
 
 def found(home):
