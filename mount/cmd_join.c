@@ -215,7 +215,7 @@ static void tell_doubt(const struct joining *j)
 static bool tell_clocks(const struct joining *j)
 {
 	int64_t offset_ms = introduction_clock_offset_ms(clock_wall_ms(), j->introduction.wall_ms);
-	char apart[OUT_NUMBER_LEN];
+	char apart[OUT_OFFSET_LEN];
 
 	if (offset_ms != 0)
 		out_error(j->call->out,

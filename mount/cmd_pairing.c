@@ -120,7 +120,7 @@ static void tell_run(struct call *call, const struct pairing_news *news)
 
 static int tell_refusal(struct call *call, const struct pairing_news *news)
 {
-	char apart[OUT_NUMBER_LEN];
+	char apart[OUT_OFFSET_LEN];
 
 	if (news->error == -EACCES)
 		return tell_removed(call);

@@ -207,7 +207,7 @@ char *out_size_text(uint64_t bytes, char ret_text[OUT_NUMBER_LEN])
 	return ret_text;
 }
 
-char *out_offset_text(int64_t offset_ms, char ret_text[OUT_NUMBER_LEN])
+char *out_offset_text(int64_t offset_ms, char ret_text[OUT_OFFSET_LEN])
 {
 	static const struct {
 		const char *name;
@@ -220,7 +220,7 @@ char *out_offset_text(int64_t offset_ms, char ret_text[OUT_NUMBER_LEN])
 	while (seconds >= units[unit].up_to)
 		unit++;
 	count = seconds / units[unit].seconds;
-	snprintf(ret_text, OUT_NUMBER_LEN, "%llu %s%s %s", (unsigned long long)count, units[unit].name, count == 1 ? "" : "s",
+	snprintf(ret_text, OUT_OFFSET_LEN, "%llu %s%s %s", (unsigned long long)count, units[unit].name, count == 1 ? "" : "s",
 		 offset_ms < 0 ? "behind" : "ahead of");
 	return ret_text;
 }

@@ -164,6 +164,13 @@ class Device:
         self.line = subprocess.Popen([*map(str, words)], stdout=subprocess.PIPE)
         lib.must(self.line.stdout.readline() == b"there\n", "the bad line does not work")
 
+    def set_clock(self, seconds):
+        """From now on its programs see a wall clock that is ahead by so much."""
+        library = os.environ.get("CLOCK_LIBRARY")
+        if not library:
+            raise lib.Skip("CLOCK_LIBRARY is not set: meson builds it (tests/e2e/clock.c) and sets it")
+        self.env.update(LD_PRELOAD=library, CLOCK_OFFSET=str(seconds))
+
     def python(self, program, *args, **kwargs):
         """Runs a program in Python on this device; its standard output is a pipe."""
         words = ["nsenter", "-t", str(self.net.pid), "-n", sys.executable, "-c", program, *map(str, args)]
