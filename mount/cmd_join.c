@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -18,6 +20,7 @@
 #include "mount/network_options.h"
 #include "mount/path.h"
 #include "mount/place.h"
+#include "mount/statedir.h"
 #include "mount/target.h"
 #include "net/hostport.h"
 #include "net/nearby.h"
@@ -26,7 +29,9 @@
 #include "store/device.h"
 #include "store/store.h"
 
-enum { POLL_MS = 100, DISCOVER_MS = 5000, ARRIVAL_MS = 60 * 1000 };
+enum { POLL_MS = 100, DISCOVER_MS = 5000, ARRIVAL_MS = 60 * 1000, WAIT_MAX_S = 24 * 3600 };
+
+#define ROOM_BYTES (8 * 1024 * 1024) /* that an empty library needs, with what SQLite writes beside it */
 
 /* --- pairing --- */
 
@@ -36,10 +41,13 @@ struct joining {
 	uv_timer_t poll; /* for Ctrl-C */
 	struct pairing_guest *guest;
 	const struct key *key;
+	const char *device_name;
+	uint64_t wait_ms;
 	enum pairing_outcome outcome;
 	int error;
 	bool cancelled;
-	struct introduction introduction; /* owned; of PAIRED */
+	bool was_asked; /* the other device knows of this one: it may have let it in */
+	struct introduction introduction; /* owned; of PAIRED and REFUSED */
 	struct uuid peer;
 	char address[HOSTPORT_TEXT_MAX]; /* empty: none */
 	char name[TEXT_NAME_MAX + 1];	 /* of the other device, unproven */
@@ -68,6 +76,15 @@ static void on_poll(uv_timer_t *timer)
 	stop(j);
 }
 
+/* The time that it tells is of now. When that fails the old text is as good, but for the time. */
+static void renew_introduction(struct joining *j)
+{
+	_cleanup_(buf_release) struct buf payload = BUF_INIT;
+
+	if (introduction_of_device(j->device_name, clock_wall_ms(), &payload) == 0)
+		(void)pairing_guest_set_payload(j->guest, payload.data, payload.len);
+}
+
 static void on_progress(void *arg, const struct pairing_guest_progress *p)
 {
 	struct joining *j = arg;
@@ -85,12 +102,14 @@ static void on_progress(void *arg, const struct pairing_guest_progress *p)
 		out_note(out, "Found %s at %s.", name, address);
 		break;
 	case GUEST_CONNECTING:
+		renew_introduction(j);
 		out_progress(out, "Connecting to %s", address);
 		break;
 	case GUEST_CHECKING:
 		out_progress(out, "Checking the code with %s", name);
 		break;
 	case GUEST_WAITING:
+		j->was_asked = true;
 		out_progress(out, "The code is right; waiting for %s", name);
 		break;
 	}
@@ -105,7 +124,7 @@ static void on_end(void *arg, const struct pairing_guest_end *end)
 	snprintf(j->name, sizeof(j->name), "%s", end->name ? end->name : "");
 	if (end->address)
 		hostport_text(end->address, j->address);
-	if (end->outcome == PAIRING_PAIRED) {
+	if (end->peer_key) {
 		j->peer = key_id_of_public(end->peer_key);
 		if (introduction_read(end->payload, end->payload_len, end->peer_key, &j->introduction) < 0)
 			j->outcome = PAIRING_MALFORMED;
@@ -113,7 +132,7 @@ static void on_end(void *arg, const struct pairing_guest_end *end)
 	stop(j);
 }
 
-static int run_guest(struct joining *j, const char *code, const char *device_name)
+static int run_guest(struct joining *j, const char *code)
 {
 	_cleanup_(buf_release) struct buf payload = BUF_INIT;
 	const char *addresses[PAIRING_ADDRESSES_MAX];
@@ -121,12 +140,13 @@ static int run_guest(struct joining *j, const char *code, const char *device_nam
 	struct pairing_guest_opts opts = {
 		.code = code,
 		.static_secret = key_secret(j->key),
+		.time_ms = j->wait_ms,
 		.progress = on_progress,
 		.end = on_end,
 		.arg = j,
 	};
 	const char *value;
-	int r = introduction_of_device(device_name, &payload);
+	int r = introduction_of_device(j->device_name, clock_wall_ms(), &payload);
 
 	network_options_read(j->call->args, &options);
 	opts.discovery.interfaces = (struct interfaces_opts){.names = options.opts.interfaces,
@@ -147,7 +167,7 @@ static int run_guest(struct joining *j, const char *code, const char *device_nam
 	return r;
 }
 
-static int pair(struct joining *j, const char *code, const char *device_name)
+static int pair(struct joining *j, const char *code)
 {
 	int r = uv_loop_init(&j->loop);
 
@@ -155,7 +175,7 @@ static int pair(struct joining *j, const char *code, const char *device_name)
 		return r;
 	uv_timer_init(&j->loop, &j->poll);
 	j->poll.data = j;
-	r = run_guest(j, code, device_name);
+	r = run_guest(j, code);
 	uv_loop_close(&j->loop);
 	out_progress_end(j->call->out);
 	return r;
@@ -184,14 +204,37 @@ static const struct ending endings[] = {
 	{PAIRING_HUNG_UP, EXITCODE_UNREACHABLE, "the other device ended the connection; is `shelf pair` still running there?"},
 };
 
+/* The answer got lost: the other device may show a member that does not exist. */
+static void tell_doubt(const struct joining *j)
+{
+	if (j->was_asked && (j->cancelled || j->outcome == PAIRING_HUNG_UP || j->outcome == PAIRING_TIMED_OUT))
+		out_note(j->call->out, "If the other device says that this one has joined, take it away there with `shelf device "
+				       "remove` before you try again.");
+}
+
+static bool tell_clocks(const struct joining *j)
+{
+	int64_t offset_ms = introduction_clock_offset_ms(clock_wall_ms(), j->introduction.wall_ms);
+	char apart[OUT_OFFSET_LEN];
+
+	if (offset_ms != 0)
+		out_error(j->call->out,
+			  "the clock of this device is %s that of the other one: set the clocks, then `shelf pair` again there",
+			  out_offset_text(offset_ms, apart));
+	return offset_ms != 0;
+}
+
 static int tell_failure(const struct joining *j)
 {
 	struct out *out = j->call->out;
 
 	if (j->cancelled) {
 		out_note(out, "Not joined; nothing was made.");
+		tell_doubt(j);
 		return EXITCODE_PARTIAL;
 	}
+	if (j->outcome == PAIRING_REFUSED && tell_clocks(j))
+		return EXITCODE_NOT_ALLOWED;
 	if (j->error == -ENOENT && !args_has(j->call->args, "address")) {
 		out_error(out, "no device on this network shows a code: run `shelf pair` on one that is in the library; if it is "
 			       "elsewhere, add --address HOST:PORT, which it shows");
@@ -205,6 +248,7 @@ static int tell_failure(const struct joining *j)
 		if (endings[i].outcome != j->outcome)
 			continue;
 		out_error(out, "%s", endings[i].text);
+		tell_doubt(j);
 		return endings[i].code;
 	}
 	return out_fail(out, -EIO, "pairing failed");
@@ -311,12 +355,56 @@ static int finish(struct joining *j, const char *dir)
 	return r < 0 ? (int)exitcode_of(r) : EXITCODE_DONE;
 }
 
+/* What would let the other device take in one that then cannot be made: found out before the code is used. */
+static int check_room(const char *parent, struct out *out)
+{
+	struct statvfs fs;
+	int r = access(parent, W_OK | X_OK) < 0 || statvfs(parent, &fs) < 0 ? -errno : 0;
+
+	if (r == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < ROOM_BYTES)
+		r = -ENOSPC;
+	if (r < 0)
+		out_fail(out, r, "cannot make a library in %s", parent);
+	return r;
+}
+
 static int check_parent(const char *dir, struct out *out)
 {
 	_cleanup_(free_ptr) char *parent = NULL;
 	int r = path_above(dir, &parent);
 
-	return r < 0 ? r : place_check_library(parent, out);
+	if (r == 0)
+		r = place_check_library(parent, out);
+	return r < 0 ? r : check_room(parent, out);
+}
+
+static int check_state(struct out *out)
+{
+	_cleanup_(free_ptr) char *root = NULL;
+	int r = statedir_check(&root);
+
+	if (r < 0)
+		out_fail(out, r, "cannot keep the key of this device in %s", root ? root : "the state folder");
+	return r;
+}
+
+/* Seconds; 0 when there is no such option. */
+static int check_wait(struct call *call, uint64_t *ret_ms)
+{
+	const char *text = args_value(call->args, "wait");
+	char *end = NULL;
+	unsigned long seconds;
+
+	*ret_ms = 0;
+	if (!text)
+		return 0;
+	seconds = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || seconds < 1 || seconds > WAIT_MAX_S) {
+		out_error(call->out, "--wait wants seconds, from 1 to %d", WAIT_MAX_S);
+		return -EINVAL;
+	}
+	*ret_ms = seconds * 1000;
+	return 0;
 }
 
 static int check_words(struct call *call, char ret_code[PAIRING_CODE_LEN + 1], char ret_name[TEXT_NAME_MAX + 1], char **ret_dir)
@@ -331,6 +419,8 @@ static int check_words(struct call *call, char ret_code[PAIRING_CODE_LEN + 1], c
 	r = place_new_library(call->args->words[1], call->out, ret_dir);
 	if (r == 0)
 		r = check_parent(*ret_dir, call->out);
+	if (r == 0)
+		r = check_state(call->out);
 	return r < 0 ? r : library_device_name(name, call->out, ret_name);
 }
 
@@ -342,12 +432,15 @@ int cmd_join(struct call *call)
 	char code[PAIRING_CODE_LEN + 1], name[TEXT_NAME_MAX + 1];
 	int r = check_words(call, code, name, &dir);
 
+	j.device_name = name;
+	if (r == 0)
+		r = check_wait(call, &j.wait_ms);
 	if (r == 0)
 		r = key_generate(&key);
 	if (r < 0)
 		return r == -EINVAL ? EXITCODE_USAGE : (int)exitcode_of(r);
 	j.key = key;
-	r = pair(&j, code, name);
+	r = pair(&j, code);
 	explicit_bzero(code, sizeof(code));
 	if (r == -ERR_MALFORMED) {
 		out_error(call->out, "--address wants HOST:PORT, as in 192.168.1.5:21000 or [2001:db8::5]:21000");

@@ -93,15 +93,19 @@ static void show(struct call *call, const struct pairing_news *news)
 
 /* --- waiting --- */
 
+static int tell_removed(struct call *call)
+{
+	out_error(call->out, "this device was removed from the library, so it can let nobody in");
+	return EXITCODE_NOT_ALLOWED;
+}
+
 static void tell_run(struct call *call, const struct pairing_news *news)
 {
 	switch (news->last_outcome) {
 	case PAIRING_PAIRED:
 	case PAIRING_ALREADY_MEMBER:
-		return;
 	case PAIRING_REFUSED:
-		out_fail(call->out, news->error ? news->error : -ERR_MALFORMED, "a device with the right code could not be let in");
-		return;
+		return; /* tell_end says it */
 	case PAIRING_OTHER_VERSION:
 		out_note(call->out, "A device with another version of shelf has tried.");
 		return;
@@ -114,17 +118,36 @@ static void tell_run(struct call *call, const struct pairing_news *news)
 	}
 }
 
-static int tell_end(struct call *call, const struct pairing_news *news)
+static int tell_refusal(struct call *call, const struct pairing_news *news)
 {
-	if (news->reason == PAIRING_CODE_DONE && news->last_outcome == PAIRING_ALREADY_MEMBER) {
+	char apart[OUT_OFFSET_LEN];
+
+	if (news->error == -EACCES)
+		return tell_removed(call);
+	if (news->error != -ERR_AHEAD)
+		return out_fail(call->out, news->error, "'%s' had the right code, but could not be let in", news->device);
+	out_error(call->out, "'%s' had the right code, but its clock is %s this one's: set the clocks, then `shelf pair` again",
+		  news->device, out_offset_text(news->clock_offset_ms, apart));
+	return EXITCODE_NOT_ALLOWED;
+}
+
+static int tell_verdict(struct call *call, const struct pairing_news *news)
+{
+	if (news->verdict == PAIRING_REFUSED)
+		return tell_refusal(call, news);
+	if (news->verdict == PAIRING_ALREADY_MEMBER) {
 		out_error(call->out, "'%s' is a member already", news->device);
 		return EXITCODE_CANNOT_CREATE;
 	}
-	if (news->reason == PAIRING_CODE_DONE) {
-		out_name_text(call->out, news->device);
-		out_printf(call->out, " has joined the library.\n");
-		return EXITCODE_DONE;
-	}
+	out_name_text(call->out, news->device);
+	out_printf(call->out, " has joined the library.\n");
+	return EXITCODE_DONE;
+}
+
+static int tell_end(struct call *call, const struct pairing_news *news)
+{
+	if (news->reason == PAIRING_CODE_DONE)
+		return tell_verdict(call, news);
 	if (news->reason == PAIRING_CODE_EXPIRED) {
 		out_error(call->out, "the code has expired: nobody joined within five minutes; `shelf pair` makes a new one");
 		return EXITCODE_UNREACHABLE;
@@ -148,6 +171,10 @@ static int wait_for_it(struct call *call, struct pairing_window *window, struct 
 		}
 		if (news->over)
 			break;
+		if (news->removed) {
+			out_progress_end(call->out);
+			return tell_removed(call);
+		}
 		if (out_cancelled(call->out)) {
 			out_progress_end(call->out);
 			out_note(call->out, "The code is dead now; nobody has joined.");
@@ -185,10 +212,8 @@ int cmd_pair(struct call *call)
 		out_error(call->out, "a code is shown already, by another `shelf pair`; use that one, or end it");
 		return EXITCODE_BUSY;
 	}
-	if (r == -EACCES) {
-		out_error(call->out, "this device was removed from the library, so it can let nobody in");
-		return EXITCODE_NOT_ALLOWED;
-	}
+	if (r == -EACCES)
+		return tell_removed(call);
 	if (r < 0)
 		return out_fail(call->out, r, "cannot make a code");
 	pairing_window_look(window, &news);

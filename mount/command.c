@@ -240,7 +240,7 @@ static const struct command commands[] = {
     },
     {
 	.name = "join",
-	.usage = "CODE LIBRARY [--device NAME] [--address HOST:PORT]...",
+	.usage = "CODE LIBRARY [--device NAME] [--address HOST:PORT]... [--wait SECONDS]",
 	.summary = "make this device's copy of a library that is on another one",
 	.text = "CODE is what `shelf pair` shows on a device of the library; LIBRARY is the folder to make here. Without\n"
 		"--address the other device is looked for on the local network. Ctrl-C after \"Joined\" is fine: the rest of\n"
@@ -251,6 +251,7 @@ static const struct command commands[] = {
 	.place = COMMAND_HERE,
 	.options = {{"device", 0, "NAME", "name of this device (default: the host name)"},
 		    {"address", 0, "HOST:PORT", "where the other device is; may be given several times"},
+		    {"wait", 0, "SECONDS", "how long to look for the other device (default: 60)"},
 		    OPTION_LISTEN,
 		    OPTION_INTERFACE,
 		    OPTION_NO_DISCOVERY},

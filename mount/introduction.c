@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/pack.h"
 #include "store/registers.h"
+#include "sync/hlc.h"
 
 #define INTRODUCTION_VERSION 1
 
@@ -37,7 +38,7 @@ static int read_own_row(struct store *store, struct registers *ret_registers)
 	return r < 0 ? r : keep_only(ret_registers, &store_info(store)->device);
 }
 
-int introduction_of_library(struct store *store, struct buf *ret_payload)
+int introduction_of_library(struct store *store, uint64_t wall_ms, struct buf *ret_payload)
 {
 	_cleanup_(registers_release) struct registers registers = REGISTERS_INIT;
 	_cleanup_(buf_release) struct buf row = BUF_INIT;
@@ -48,11 +49,12 @@ int introduction_of_library(struct store *store, struct buf *ret_payload)
 		r = registers_encode(&registers, &row);
 	if (r < 0)
 		return r;
-	pack_array(ret_payload, 4);
+	pack_array(ret_payload, 5);
 	pack_uint(ret_payload, INTRODUCTION_VERSION);
 	pack_bin(ret_payload, info->library.bytes, UUID_LEN);
 	pack_str(ret_payload, info->name, strlen(info->name));
 	pack_bin(ret_payload, row.data, row.len);
+	pack_uint(ret_payload, wall_ms);
 	return buf_error(ret_payload);
 }
 
@@ -88,7 +90,7 @@ int introduction_read(const void *payload, size_t len, const uint8_t peer_key[KE
 	struct uuid peer = key_id_of_public(peer_key);
 	const uint8_t *uuid, *row;
 	size_t uuid_len, row_len;
-	int r = read_head(&c, 4);
+	int r = read_head(&c, 5);
 
 	memset(&in, 0, sizeof(in));
 	if (r == 0 && (cursor_pack_bin(&c, &uuid, &uuid_len) < 0 || uuid_len != UUID_LEN))
@@ -97,6 +99,8 @@ int introduction_read(const void *payload, size_t len, const uint8_t peer_key[KE
 		r = read_title(&c, in.name);
 	if (r == 0)
 		r = cursor_pack_bin(&c, &row, &row_len);
+	if (r == 0)
+		r = cursor_pack_uint(&c, &in.wall_ms);
 	if (r == 0)
 		r = registers_decode(row, row_len, &in.device);
 	if (r < 0)
@@ -116,18 +120,40 @@ void introduction_release(struct introduction *introduction)
 	registers_release(&introduction->device);
 }
 
-int introduction_of_device(const char *name, struct buf *ret_payload)
+int introduction_of_device(const char *name, uint64_t wall_ms, struct buf *ret_payload)
 {
-	pack_array(ret_payload, 2);
+	pack_array(ret_payload, 3);
 	pack_uint(ret_payload, INTRODUCTION_VERSION);
 	pack_str(ret_payload, name, strlen(name));
+	pack_uint(ret_payload, wall_ms);
 	return buf_error(ret_payload);
 }
 
-int introduction_read_device(const void *payload, size_t len, char ret_name[TEXT_NAME_MAX + 1])
+int introduction_read_device(const void *payload, size_t len, struct newcomer *ret_newcomer)
 {
+	struct newcomer newcomer = {0};
 	struct cursor c = cursor_on(payload, len);
-	int r = read_head(&c, 2);
+	int r = read_head(&c, 3);
 
-	return r < 0 ? r : read_title(&c, ret_name);
+	if (r == 0)
+		r = read_title(&c, newcomer.name);
+	if (r == 0)
+		r = cursor_pack_uint(&c, &newcomer.wall_ms);
+	if (r < 0)
+		return r;
+	*ret_newcomer = newcomer;
+	return 0;
+}
+
+/* Differences are made of unsigned numbers: a peer may say any. */
+int64_t introduction_clock_offset_ms(uint64_t wall_ms, uint64_t now_ms)
+{
+	bool ahead = wall_ms > now_ms;
+	uint64_t distance_ms = ahead ? wall_ms - now_ms : now_ms - wall_ms;
+
+	if (distance_ms <= HLC_AHEAD_MAX_MS)
+		return 0;
+	if (distance_ms > INT64_MAX)
+		distance_ms = INT64_MAX;
+	return ahead ? (int64_t)distance_ms : -(int64_t)distance_ms;
 }

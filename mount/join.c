@@ -42,6 +42,8 @@ static int save_key(const struct uuid *library, const struct key *key, struct ou
 		r = statedir_file(library, "key", &path);
 	if (r == 0)
 		r = key_save(key, path);
+	if (r < 0 && r != -EEXIST) /* else another join was faster: what is there is its own */
+		statedir_remove(library);
 	if (r < 0)
 		out_fail(out, r, "cannot keep the key of this device in %s", path ? path : "the state folder");
 	return r;
@@ -116,11 +118,11 @@ int library_join(const struct library_join_opts *opts, struct out *out)
 	const struct uuid *library = &opts->introduction->library;
 	int r = check_new(library, out);
 
+	if (r == 0)
+		r = save_key(library, opts->key, out);
 	if (r < 0)
 		return r;
-	r = save_key(library, opts->key, out);
-	if (r == 0)
-		r = make(opts, out);
+	r = make(opts, out);
 	if (r < 0)
 		statedir_remove(library);
 	return r;

@@ -128,6 +128,8 @@ static void leave(struct network *n)
 			"kept; to come back, join again");
 	log_warn("removed from the library: leaving the network");
 	(void)node_set_members(n->node, NULL, 0);
+	if (n->window)
+		pairing_window_revoke(n->window);
 	if (n->discovery)
 		(void)discovery_set_key(n->discovery, NULL);
 }
@@ -532,12 +534,25 @@ void network_refresh(struct network *network)
 
 /* --- pairing --- */
 
+static void on_clock_confirmed(void *arg)
+{
+	struct network *n = arg;
+
+	replicator_clock_confirmed(n->replicator);
+}
+
 static int do_pair_open(void *arg)
 {
 	struct question *q = arg;
 	struct network *n = q->network;
 	const struct pairing_window_opts opts = {
-		.loop = loop_uv(n->loop), .store = n->store, .key = n->key, .discovery = n->discovery};
+		.loop = loop_uv(n->loop),
+		.store = n->store,
+		.key = n->key,
+		.discovery = n->discovery,
+		.clock_confirmed = on_clock_confirmed,
+		.arg = n,
+	};
 	int r;
 
 	if (n->left)

@@ -57,8 +57,11 @@ struct pairing_news {
 	enum pairing_code_state reason;	   /* once over */
 	enum pairing_outcome last_outcome; /* of the last run; RUNNING: there was none */
 	unsigned runs;			   /* so far */
-	char device[256];		   /* that was let in or is a member already; empty: none */
-	int error;			   /* storing it failed */
+	char device[256];		   /* that had the right code; empty: none */
+	enum pairing_outcome verdict;	   /* on it: PAIRED, ALREADY_MEMBER or REFUSED; RUNNING: none */
+	int error;			   /* why it was REFUSED ... */
+	int64_t clock_offset_ms;	   /* ... with -ERR_AHEAD: its clock less ours */
+	bool removed;			   /* this device, meanwhile: nobody is let in any more */
 };
 
 /* Errors: -EALREADY (a code is open), -EACCES (this device was removed), -ENOMEM. */

@@ -61,3 +61,6 @@ bool out_cancelled(struct out *out);
 #define OUT_NUMBER_LEN 32
 char *out_count_text(uint64_t count, char ret_text[OUT_NUMBER_LEN]);
 char *out_size_text(uint64_t bytes, char ret_text[OUT_NUMBER_LEN]);
+/* Of two clocks, roughly: "7 minutes ahead of", "3 hours behind". */
+#define OUT_OFFSET_LEN 48
+char *out_offset_text(int64_t offset_ms, char ret_text[OUT_OFFSET_LEN]);

@@ -28,6 +28,7 @@ struct pairing_window {
 	unsigned version;	  /* lock; counts changes */
 	struct pairing_window_opts opts;
 	struct pairing_host *host; /* the loop's; NULL once shut */
+	bool revoked;		   /* the loop's */
 };
 
 static void tell_change(struct pairing_window *w)
@@ -38,53 +39,72 @@ static void tell_change(struct pairing_window *w)
 
 /* --- letting in --- */
 
-struct newcomer {
+struct addition {
 	const uint8_t *key;
 	const char *name;
 };
 
 static int do_add(struct txn *txn, void *arg)
 {
-	const struct newcomer *n = arg;
-	int r = device_add(txn, n->key, n->name, strlen(n->name), NULL, NULL);
+	const struct addition *a = arg;
+	int r = device_add(txn, a->key, a->name, strlen(a->name), NULL, NULL);
 
-	return r < 0 ? r : audit_add(txn, "pair", n->name);
+	return r < 0 ? r : audit_add(txn, "pair", a->name);
 }
 
-static enum pairing_outcome let_in(struct pairing_window *w, const struct newcomer *newcomer)
+static enum pairing_outcome refuse(struct pairing_window *w, int error, int64_t clock_offset_ms)
+{
+	pthread_mutex_lock(&w->lock);
+	w->news.error = error;
+	w->news.clock_offset_ms = clock_offset_ms;
+	pthread_mutex_unlock(&w->lock);
+	return PAIRING_REFUSED;
+}
+
+static enum pairing_outcome let_in(struct pairing_window *w, const struct addition *addition)
 {
 	const struct store_write_opts opts = {.priority = STORE_INTERACTIVE};
-	int r = store_write(w->opts.store, &opts, do_add, (void *)newcomer);
+	int r = store_write(w->opts.store, &opts, do_add, (void *)addition);
 	char line[400];
 
 	if (r == -EEXIST)
 		return PAIRING_ALREADY_MEMBER;
-	if (r < 0) {
-		pthread_mutex_lock(&w->lock);
-		w->news.error = r;
-		pthread_mutex_unlock(&w->lock);
-		return PAIRING_REFUSED;
-	}
-	snprintf(line, sizeof(line), "%s has joined the library", newcomer->name);
+	if (r < 0)
+		return refuse(w, r, 0);
+	snprintf(line, sizeof(line), "%s has joined the library", addition->name);
 	(void)event_add(w->opts.store, "info", line);
 	return PAIRING_PAIRED;
+}
+
+static enum pairing_outcome judge(struct pairing_window *w, const uint8_t *key, const struct newcomer *newcomer)
+{
+	const struct addition addition = {.key = key, .name = newcomer->name};
+	int64_t offset_ms = introduction_clock_offset_ms(newcomer->wall_ms, clock_wall_ms());
+
+	if (w->revoked)
+		return refuse(w, -EACCES, 0);
+	if (offset_ms != 0)
+		return refuse(w, -ERR_AHEAD, offset_ms);
+	w->opts.clock_confirmed(w->opts.arg);
+	return let_in(w, &addition);
 }
 
 static enum pairing_outcome decide(void *arg, const uint8_t *peer_key, const void *payload, size_t len)
 {
 	struct pairing_window *w = arg;
-	char name[TEXT_NAME_MAX + 1];
-	const struct newcomer newcomer = {.key = peer_key, .name = name};
-	enum pairing_outcome outcome;
+	struct newcomer newcomer = {0};
+	enum pairing_outcome verdict;
 
-	if (introduction_read_device(payload, len, name) < 0)
-		return PAIRING_REFUSED;
-	outcome = let_in(w, &newcomer);
+	if (introduction_read_device(payload, len, &newcomer) == 0)
+		verdict = judge(w, peer_key, &newcomer);
+	else
+		verdict = refuse(w, -ERR_MALFORMED, 0);
 	pthread_mutex_lock(&w->lock);
-	snprintf(w->news.device, sizeof(w->news.device), "%s", name);
+	snprintf(w->news.device, sizeof(w->news.device), "%s", newcomer.name);
+	w->news.verdict = verdict;
 	tell_change(w);
 	pthread_mutex_unlock(&w->lock);
-	return outcome;
+	return verdict;
 }
 
 static void ended(void *arg, enum pairing_outcome outcome, unsigned runs_left)
@@ -143,7 +163,7 @@ static int open_host(struct pairing_window *w)
 	int r = device_name(w->opts.store, name);
 
 	if (r == 0)
-		r = introduction_of_library(w->opts.store, &payload);
+		r = introduction_of_library(w->opts.store, clock_wall_ms(), &payload);
 	if (r < 0)
 		return r;
 	opts.payload = payload.data;
@@ -186,9 +206,28 @@ int pairing_window_open(const struct pairing_window_opts *opts, struct pairing_w
 	return 0;
 }
 
+/* Each one is told what time it is now. When that fails the old text is as good, but for the time. */
+static void renew_introduction(struct pairing_window *w)
+{
+	_cleanup_(buf_release) struct buf payload = BUF_INIT;
+
+	if (introduction_of_library(w->opts.store, clock_wall_ms(), &payload) == 0)
+		(void)pairing_host_set_payload(w->host, payload.data, payload.len);
+}
+
 void pairing_window_take(struct pairing_window *window, uv_tcp_t *tcp)
 {
+	renew_introduction(window);
 	(void)pairing_host_take(window->host, tcp);
+}
+
+void pairing_window_revoke(struct pairing_window *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->news.removed = true;
+	tell_change(w);
+	pthread_mutex_unlock(&w->lock);
+	w->revoked = true;
 }
 
 static void on_closed(void *arg)

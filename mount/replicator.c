@@ -45,6 +45,7 @@ struct replicator {
 	unsigned jobs;
 	unsigned handles; /* that are not closed yet */
 	bool closing;
+	bool at_once; /* a new epoch is not for the pool */
 	void (*done)(void *arg);
 	void *done_arg;
 };
@@ -303,6 +304,11 @@ static void start_job(struct replicator *r, struct effect *e)
 	job->effect.range.body = job->effect.bytes.data;
 	job->work.data = job;
 	r->jobs++;
+	if (r->at_once && job->effect.kind == EFFECT_NEW_EPOCH) {
+		on_pool(&job->work);
+		after_pool(&job->work, 0);
+		return;
+	}
 	uv_queue_work(r->opts.loop, &job->work, on_pool, after_pool);
 }
 
@@ -439,6 +445,15 @@ void replicator_set(struct replicator *r, const struct uuid *peer, const struct 
 	for (size_t i = 0; i < sizeof(state_kinds); i++)
 		core_take(r->core, now_of(), peer, state_kinds[i], (settings->kinds >> (state_kinds[i] - MODEL_LOCATION) & 1) != 0);
 	pump(r);
+}
+
+void replicator_clock_confirmed(struct replicator *r)
+{
+	if (core_clock_confirmed(r->core, now_of()) < 0)
+		log_warn("stamps of changes cannot be compared with the clock");
+	r->at_once = true;
+	pump(r);
+	r->at_once = false;
 }
 
 /* --- beginning and end --- */

@@ -62,6 +62,19 @@ int statedir_file(const struct uuid *library, const char *name, char **ret_path)
 	return asprintf(ret_path, "%s/%s", dir, name) < 0 ? -ENOMEM : 0;
 }
 
+int statedir_check(char **ret_root)
+{
+	_cleanup_(free_ptr) char *at = NULL;
+	int r = statedir_root(ret_root);
+
+	at = r == 0 ? strdup(*ret_root) : NULL;
+	if (!at)
+		return r < 0 ? r : -ENOMEM;
+	while (access(at, F_OK) < 0 && errno == ENOENT && strchr(at + 1, '/'))
+		*strrchr(at, '/') = '\0';
+	return access(at, W_OK | X_OK) < 0 ? -errno : 0;
+}
+
 int statedir_make(const struct uuid *library)
 {
 	_cleanup_(free_ptr) char *path = NULL;

@@ -101,6 +101,12 @@ int pairing_new_typer(const struct pairing_opts *opts, const char *code, uint64_
 	return 0;
 }
 
+/* Whether the peer is proven, and what it said is still there. */
+static bool knows_peer(const struct pairing *p)
+{
+	return p->outcome == PAIRING_DECIDE || p->outcome == PAIRING_PAIRED || p->outcome == PAIRING_REFUSED;
+}
+
 /* Gives up what only a run needs. */
 static enum pairing_outcome end(struct pairing *p, enum pairing_outcome outcome)
 {
@@ -116,7 +122,7 @@ static enum pairing_outcome end(struct pairing *p, enum pairing_outcome outcome)
 	p->send = NULL;
 	transport_free(p->receive);
 	p->receive = NULL;
-	if (outcome != PAIRING_PAIRED) { /* else it still knows the peer's key */
+	if (!knows_peer(p)) {
 		noise_free(p->noise);
 		p->noise = NULL;
 	}
@@ -250,20 +256,20 @@ uint64_t pairing_deadline_ms(const struct pairing *p)
 
 const uint8_t *pairing_peer_key(const struct pairing *p)
 {
-	assert(p->outcome == PAIRING_DECIDE || p->outcome == PAIRING_PAIRED);
+	assert(knows_peer(p));
 	return noise_remote_static(p->noise);
 }
 
 const void *pairing_peer_payload(const struct pairing *p, size_t *ret_len)
 {
-	assert(p->outcome == PAIRING_DECIDE || p->outcome == PAIRING_PAIRED);
+	assert(knows_peer(p));
 	*ret_len = p->peer_payload_len;
 	return p->peer_payload;
 }
 
 const uint8_t *pairing_hash(const struct pairing *p)
 {
-	assert(p->outcome == PAIRING_DECIDE || p->outcome == PAIRING_PAIRED);
+	assert(knows_peer(p));
 	return noise_hash(p->noise);
 }
 

@@ -82,7 +82,7 @@ bool pairing_awaits_verdict(const struct pairing *p); /* typer: the code was rig
 uint64_t
 pairing_deadline_ms(const struct pairing *p); /* when pairing_tick has something to do; UINT64_MAX after the end */
 
-/* The peer, proven; in DECIDE, and after PAIRED. Borrowed. */
+/* The peer, proven; in DECIDE, and after PAIRED and REFUSED. Borrowed. */
 const uint8_t *pairing_peer_key(const struct pairing *p); /* KEY_PUBLIC_LEN bytes */
 const void *pairing_peer_payload(const struct pairing *p, size_t *ret_len);
 

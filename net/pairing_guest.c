@@ -119,7 +119,7 @@ static void end(struct pairing_guest *g)
 		end.name = best->device->name;
 		end.address = (const struct sockaddr *)&best->address;
 	}
-	if (end.outcome == PAIRING_PAIRED) {
+	if (end.outcome == PAIRING_PAIRED || end.outcome == PAIRING_REFUSED) {
 		end.peer_key = pairing_peer_key(pairing_link_pairing(g->link));
 		end.payload = pairing_peer_payload(pairing_link_pairing(g->link), &end.payload_len);
 	}
@@ -469,6 +469,16 @@ static void on_start(uv_timer_t *timer)
 	if (g->resolver)
 		resolver_start(g->resolver, g->loop);
 	go_on(g);
+}
+
+int pairing_guest_set_payload(struct pairing_guest *g, const void *payload, size_t len)
+{
+	if (len > PAIRING_PAYLOAD_MAX)
+		return -ERR_TOO_LARGE;
+	if (len > 0)
+		memcpy(g->payload, payload, len);
+	g->opts.payload_len = len;
+	return 0;
 }
 
 int pairing_guest_open(uv_loop_t *loop, const struct pairing_guest_opts *opts, struct pairing_guest **ret_guest)

@@ -36,7 +36,7 @@ struct pairing_guest_end {
 		      -ENOENT: nobody was found */
 	const char *name; /* of that device, as above; address: NULL when there was none */
 	const struct sockaddr *address;
-	const uint8_t *peer_key; /* PAIRED only, as the rest; borrowed for the call */
+	const uint8_t *peer_key; /* PAIRED and REFUSED only, as the rest; borrowed for the call */
 	const void *payload;
 	size_t payload_len;
 };
@@ -60,6 +60,9 @@ struct pairing_guest_opts {
 /* Errors: -ENOMEM, -ERR_TOO_LARGE (payload, number of addresses), -ERR_MALFORMED (code, secret, an address), those of
  * discovery_open. */
 int pairing_guest_open(uv_loop_t *loop, const struct pairing_guest_opts *opts, struct pairing_guest **ret_guest);
+
+/* What the other devices are told from now on: the next tries, not one that is on. Errors: -ERR_TOO_LARGE. */
+int pairing_guest_set_payload(struct pairing_guest *guest, const void *payload, size_t len);
 
 /* A run that is on breaks off; no callback comes any more but `closed` (may be NULL). */
 void pairing_guest_close(struct pairing_guest *guest, void (*closed)(void *arg), void *arg);

@@ -188,6 +188,16 @@ int pairing_host_take(struct pairing_host *h, uv_tcp_t *tcp)
 	return 0;
 }
 
+int pairing_host_set_payload(struct pairing_host *h, const void *payload, size_t len)
+{
+	if (len > PAIRING_PAYLOAD_MAX)
+		return -ERR_TOO_LARGE;
+	if (len > 0)
+		memcpy(h->payload, payload, len);
+	h->opts.payload_len = len;
+	return 0;
+}
+
 int pairing_host_decide(struct pairing_host *h, enum pairing_outcome verdict)
 {
 	if (!h->deciding)

@@ -341,9 +341,13 @@ int house_repair_clock(struct core *core)
 
 int core_clock_confirmed(struct core *core, struct core_now now)
 {
+	int r;
+
 	core_at(core, now);
 	core->clock_confirmed = true;
-	return core_step(core);
+	r = core_step(core);
+	core->clock_confirmed = false; /* it holds now, not for whatever the clock says later */
+	return r;
 }
 
 /* --- the state --- */

@@ -1,13 +1,19 @@
 """A local network for the tests of several devices: a switch in a network namespace of the test's own, and devices, each with
 a namespace, a cable to the switch and everything else that shelf needs. Needs root, unshare, nsenter and ip."""
 
+import json
 import os
+import select
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import lib
+
+SOL_PACKET, ETH_P_ALL, SO_RCVBUFFORCE = 263, 3, 33
 
 
 def enter():
@@ -47,6 +53,10 @@ class Lan:
         self.devices.append(device)
         return device
 
+    def listen(self):
+        """Everything that comes by on any cable from now on."""
+        return Capture([d.cable for d in self.devices])
+
     def close(self):
         for device in self.devices:
             device.close()
@@ -57,6 +67,52 @@ class Lan:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Capture:
+    """All frames on some interfaces, as a list of bytes, until stop()."""
+
+    def __init__(self, interfaces):
+        self.frames, self.going = [], True
+        self.sockets = [self.open(name) for name in interfaces]
+        self.thread = threading.Thread(target=self.listen)
+        self.thread.start()
+
+    @staticmethod
+    def open(name):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
+        s.bind((name, ETH_P_ALL))
+        return s
+
+    def listen(self):
+        while self.going:
+            for s in select.select(self.sockets, [], [], 0.1)[0]:
+                self.frames.append(s.recv(70000))
+
+    def stop(self):
+        time.sleep(0.3)  # what is still on its way
+        self.going = False
+        self.thread.join()
+        for s in self.sockets:
+            s.close()
+
+    def streams(self):
+        """The payload of IPv4's TCP and UDP, by (protocol, source and destination with their ports), in order of arrival.
+        Each cable shows a frame once more, which does no harm to a search."""
+        found = {}
+        for frame in self.frames:
+            if frame[12:14] != b"\x08\x00" or frame[23] not in (6, 17):
+                continue
+            at = 14 + (frame[14] & 15) * 4
+            length = 14 + int.from_bytes(frame[16:18], "big")
+            data = at + ((frame[at + 12] >> 4) * 4 if frame[23] == 6 else 8)
+            key = (frame[23], frame[26:30], frame[at:at + 2], frame[30:34], frame[at + 2:at + 4])
+            found[key] = found.get(key, b"") + frame[data:length]
+        return found
+
+    def finds(self, needle):
+        return any(needle in frame for frame in self.frames) or any(needle in stream for stream in self.streams().values())
 
 
 class Device:
@@ -72,7 +128,7 @@ class Device:
         self.env = dict(lan.home.env, SHELF_STATE_DIR=self.state, HOME=self.dir)
         self.net = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo there; exec sleep 3600"], stdout=subprocess.PIPE)
         self.net.stdout.readline()
-        self.cable = f"cable{number}"
+        self.cable, self.line = f"cable{number}", None
         self.address = f"10.7.0.{number}"
         ip("link", "set", "lo", "up", pid=self.net.pid)
         ip("link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "netns", self.net.pid)
@@ -95,12 +151,30 @@ class Device:
         ip("addr", "add", f"{address}/24", "brd", "+", "dev", "eth0", pid=self.net.pid)
         self.address = address
 
-    def slow(self, *rule):
-        """A rule of netem; skips where the kernel has none."""
-        done = subprocess.run(["tc", "qdisc", "add", "dev", self.cable, "root", "netem", *rule], capture_output=True, check=False) \
-            if shutil.which("tc") else None
-        if not done or done.returncode:
-            raise lib.Skip("the kernel has no netem" if done else "tc is missing")
+    def spoil(self, delay_ms, loss_percent):
+        """From now on the cable delays and loses in each direction: it ends in a process that passes frames on (line.py)."""
+        near, far = f"near{self.number}", f"far{self.number}"
+        ip("link", "add", near, "type", "veth", "peer", "name", far)
+        ip("link", "set", self.cable, "nomaster")
+        ip("link", "set", far, "master", "switch")
+        for name in (near, far):
+            ip("link", "set", name, "addrgenmode", "none")
+            ip("link", "set", name, "up")
+        words = [sys.executable, os.path.join(lib.HERE, "line.py"), self.cable, near, delay_ms, loss_percent, lib.SEED]
+        self.line = subprocess.Popen([*map(str, words)], stdout=subprocess.PIPE)
+        lib.must(self.line.stdout.readline() == b"there\n", "the bad line does not work")
+
+    def set_clock(self, seconds):
+        """From now on its programs see a wall clock that is ahead by so much."""
+        library = os.environ.get("CLOCK_LIBRARY")
+        if not library:
+            raise lib.Skip("CLOCK_LIBRARY is not set: meson builds it (tests/e2e/clock.c) and sets it")
+        self.env.update(LD_PRELOAD=library, CLOCK_OFFSET=str(seconds))
+
+    def python(self, program, *args, **kwargs):
+        """Runs a program in Python on this device; its standard output is a pipe."""
+        words = ["nsenter", "-t", str(self.net.pid), "-n", sys.executable, "-c", program, *map(str, args)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, cwd=self.dir, **kwargs)
 
     # -- shelf --
 
@@ -154,7 +228,6 @@ class Device:
 
     def devices(self):
         """By name, as `device list --json` has them."""
-        import json
         return {d["name"]: d for d in json.loads(self.on("device", "list", "--json"))}
 
     def sees(self, other, online=True):
@@ -165,6 +238,10 @@ class Device:
         lib.poll(lambda: not lib.processes_naming(self.dir), 5)
         for pid in lib.processes_naming(self.dir):
             lib.errno_of(os.kill, pid, 9)
+        if self.line:
+            self.line.kill()
+            self.line.wait()
+            ip("link", "del", f"near{self.number}", fails=True)
         self.net.kill()
         self.net.wait()
         ip("link", "del", self.cable, fails=True)

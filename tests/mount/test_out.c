@@ -136,6 +136,18 @@ static void numbers_for_people(void **state)
 	}
 }
 
+static void offsets_of_clocks(void **state)
+{
+	char text[OUT_OFFSET_LEN];
+
+	assert_string_equal(out_offset_text(1000, text), "1 second ahead of");
+	assert_string_equal(out_offset_text(-301 * 1000, text), "5 minutes behind");
+	assert_string_equal(out_offset_text(INT64_C(3600) * 1000 * 2, text), "2 hours ahead of");
+	assert_string_equal(out_offset_text(-INT64_C(24) * 3600 * 1000 * 400, text), "400 days behind");
+	assert_true(strlen(out_offset_text(INT64_MAX, text)) < OUT_OFFSET_LEN - 1);
+	out_offset_text(INT64_MIN, text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +156,7 @@ int main(void)
 	    cmocka_unit_test(messages_come_after_what_was_printed_before),
 	    cmocka_unit_test(no_progress_without_a_terminal),
 	    cmocka_unit_test(a_failed_write_cancels),
+	    cmocka_unit_test(offsets_of_clocks),
 	    cmocka_unit_test(numbers_for_people),
 	};
 

@@ -286,7 +286,7 @@ static void on_end(void *arg, const struct pairing_guest_end *end)
 	g->has_address = end->address != NULL;
 	if (end->address)
 		memcpy(&g->address, end->address, hostport_sockaddr_len(end->address));
-	assert_true((end->peer_key != NULL) == (end->outcome == PAIRING_PAIRED));
+	assert_true((end->peer_key != NULL) == (end->outcome == PAIRING_PAIRED || end->outcome == PAIRING_REFUSED));
 	if (end->peer_key) {
 		memcpy(g->peer_key, end->peer_key, KEY_PUBLIC_LEN);
 		buf_append(&g->peer_payload, end->payload, end->payload_len);
