@@ -1,12 +1,12 @@
 /* Each effect that needs the database becomes a job on libuv's pool and is reported to the core when it is done, on the
  * loop. Until the last job is back, the core and the store must stay: `jobs` counts them.
  *
- * Jobs and commits of other threads end in one order and are heard of in another. So the core is never told a vector that
- * was read when they ended: each report reads it anew, on the loop, and what the core holds never goes back. Positions and
- * sums are of one read transaction, or a peer at equal positions would seem to have other rows.
+ * Jobs and commits of other threads end in one order and are heard of in another. So the core is never told a vector
+ * that was read when they ended: each report reads it anew, on the loop, and what the core holds never goes back.
+ * Positions and sums are of one read transaction, or a peer at equal positions would seem to have other rows.
  *
- * Messages that the node cannot take wait in their peer's outbox, in order. The core bounds what is on its way to one peer,
- * so an outbox is small; one that grows beyond OUTBOX_BYTES ends the connection. */
+ * Messages that the node cannot take wait in their peer's outbox, in order. The core bounds what is on its way to one
+ * peer, so an outbox is small; one that grows beyond OUTBOX_BYTES ends the connection. */
 #include "mount/replicator.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ struct replicator {
 	uv_timer_t save; /* of acknowledgements */
 	struct outbox *outboxes;
 	unsigned jobs;
-	unsigned handles; /* that are not closed yet */
+	unsigned handles;   /* that are not closed yet */
 	bool epoch_running; /* a job begins an epoch: what is committed meanwhile is told with its result */
 	bool closing;
 	void (*done)(void *arg);
@@ -189,7 +189,8 @@ static void on_pool(uv_work_t *work)
 		job->result = store_replica.snapshot_read(store, &e->bytes, RANGE_BYTES_PULL, &job->body, &job->cursor);
 		break;
 	case EFFECT_SNAPSHOT_MERGE:
-		job->result = store_replica.snapshot_merge(store, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL, wall_ms);
+		job->result = store_replica.snapshot_merge(store, e->bytes.data, e->bytes.len,
+							   e->last ? &e->covers : NULL, wall_ms);
 		break;
 	case EFFECT_CUT:
 		job->result = store_replica.cut(store, &e->stream, e->upto);
@@ -456,7 +457,8 @@ void replicator_committed(struct replicator *r)
 	pump(r);
 }
 
-void replicator_members(struct replicator *r, const struct uuid *members, size_t count, const void *registers, size_t len)
+void replicator_members(struct replicator *r, const struct uuid *members, size_t count, const void *registers,
+			size_t len)
 {
 	core_members(r->core, now_of(), members, count, registers, len);
 	pump(r);
@@ -468,7 +470,8 @@ void replicator_set(struct replicator *r, const struct uuid *peer, const struct 
 {
 	core_enable_peer(r->core, now_of(), peer, settings->sync);
 	for (size_t i = 0; i < sizeof(state_kinds); i++)
-		core_take(r->core, now_of(), peer, state_kinds[i], (settings->kinds >> (state_kinds[i] - MODEL_LOCATION) & 1) != 0);
+		core_take(r->core, now_of(), peer, state_kinds[i],
+			  (settings->kinds >> (state_kinds[i] - MODEL_LOCATION) & 1) != 0);
 	pump(r);
 }
 
@@ -479,11 +482,11 @@ static int make_core(struct replicator *r)
 	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
 	const struct store_info *info = store_info(r->opts.store);
 	const struct core_opts opts = {
-		.self = info->device,
-		.library = info->library,
-		.instance = uuid_random(),
-		.software = SOFTWARE,
-		.port = r->opts.port,
+	    .self = info->device,
+	    .library = info->library,
+	    .instance = uuid_random(),
+	    .software = SOFTWARE,
+	    .port = r->opts.port,
 	};
 	int result = store_replica.vector(r->opts.store, &own);
 
@@ -556,10 +559,30 @@ enum core_state replicator_state(const struct replicator *r)
 	return core_state(r->core);
 }
 
+/* Its place in the core. */
+static int find_peer(const struct replicator *r, const struct uuid *peer, struct core_peer *ret_peer, size_t *ret_at)
+{
+	for (size_t i = 0; core_peer_at(r->core, i, ret_peer); i++) {
+		if (uuid_cmp(&ret_peer->device, peer) != 0)
+			continue;
+		*ret_at = i;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 int replicator_peer(const struct replicator *r, const struct uuid *peer, struct core_peer *ret_peer)
 {
-	for (size_t i = 0; core_peer_at(r->core, i, ret_peer); i++)
-		if (uuid_cmp(&ret_peer->device, peer) == 0)
-			return 0;
-	return -ENOENT;
+	size_t at;
+
+	return find_peer(r, peer, ret_peer, &at);
+}
+
+int replicator_compare(const struct replicator *r, const struct uuid *peer, struct core_comparison *ret_comparison)
+{
+	struct core_peer unused;
+	size_t at = 0;
+	int result = find_peer(r, peer, &unused, &at);
+
+	return result == 0 && !core_compare(r->core, at, ret_comparison) ? -ENOENT : result;
 }

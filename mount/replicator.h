@@ -50,3 +50,5 @@ void replicator_set(struct replicator *r, const struct uuid *peer, const struct 
 enum core_state replicator_state(const struct replicator *r);
 /* The peer as the core sees it. Errors: -ENOENT: it was not up since the start. */
 int replicator_peer(const struct replicator *r, const struct uuid *peer, struct core_peer *ret_peer);
+/* Its rows and this device's, as far as both are at the same positions. Errors: as before. */
+int replicator_compare(const struct replicator *r, const struct uuid *peer, struct core_comparison *ret_comparison);

@@ -83,6 +83,13 @@ def check_settled(devices, bad_events=("other rows than this device", "may not s
             return status["log_records"] == 0
 
         check(lib.poll(empty, 15, 0.1), f"{device.name}: {status['log_records']} changes stay in the log")
+        compared = {}
+
+        def same():
+            compared["text"] = device.run("-l", device.lib, "check", "--quick", "--peers").stdout.decode()
+            return compared["text"].count("the same rows in") == len(devices) - 1 and "not compared" not in compared["text"]
+
+        check(lib.poll(same, 25, 0.5), f"{device.name}: check --peers: {compared.get('text')}")
         done = device.run("-l", device.lib, "check")
         equal(done.returncode, 0, f"{device.name}: check: {done.stdout.decode(errors='replace')}")
         events = json.loads(device.on("events", "--json", "--count", "1000"))
