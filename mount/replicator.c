@@ -554,6 +554,11 @@ void replicator_close(struct replicator *r, void (*done)(void *arg), void *arg)
 
 /* --- looking --- */
 
+const struct vector *replicator_vector(const struct replicator *r)
+{
+	return core_vector(r->core);
+}
+
 enum core_state replicator_state(const struct replicator *r)
 {
 	return core_state(r->core);

@@ -47,6 +47,8 @@ void replicator_set(struct replicator *r, const struct uuid *peer, const struct 
 
 /* --- looking --- */
 
+/* What is stored, as far as the core was told; borrowed until the next event. */
+const struct vector *replicator_vector(const struct replicator *r);
 enum core_state replicator_state(const struct replicator *r);
 /* The peer as the core sees it. Errors: -ENOENT: it was not up since the start. */
 int replicator_peer(const struct replicator *r, const struct uuid *peer, struct core_peer *ret_peer);
