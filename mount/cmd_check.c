@@ -5,7 +5,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "mount/command.h"
+#include "mount/devices.h"
 #include "mount/library.h"
+#include "mount/network.h"
 #include "store/check.h"
 
 struct findings {
@@ -35,6 +37,58 @@ static void print(struct out *out, const struct buf *lines)
 	}
 }
 
+/* --- with others --- */
+
+/* Returns the problems found: 0 or 1. */
+static uint64_t print_comparison(struct call *call, const struct device_copy *device, int result,
+				 const struct core_comparison *c)
+{
+	unsigned compared = c->same + c->different;
+
+	out_name_text(call->out, device->name);
+	if (result < 0) {
+		out_printf(call->out, ": offline, not compared\n");
+		return 0;
+	}
+	if (c->different > 0)
+		out_printf(call->out, ": problem: %u of %u streams hold other rows at the same position\n",
+			   c->different, compared);
+	else if (compared == 0)
+		out_printf(call->out, ": nothing could be compared yet\n");
+	else
+		out_printf(call->out, ": the same rows in %u stream%s\n", compared, compared == 1 ? "" : "s");
+	if (c->apart > 0)
+		out_printf(call->out, "  %u more %s at another position, or not taken: not compared\n", c->apart,
+			   c->apart == 1 ? "is" : "are");
+	return c->different > 0;
+}
+
+static int check_peers(struct call *call, uint64_t *problems)
+{
+	_cleanup_(devices_release) struct devices devices = DEVICES_INIT;
+	const struct library *library = call->library;
+	struct db *db;
+	int r;
+
+	if (!library->network) {
+		out_printf(call->out, "Other devices are not compared: the library is not mounted or served.\n");
+		return 0;
+	}
+	r = store_reader(library->store, &db);
+	if (r == 0)
+		r = devices_read(db, NULL, &devices);
+	for (size_t i = 0; r == 0 && i < devices.count; i++) {
+		struct core_comparison comparison = {0};
+
+		if (devices.items[i].self)
+			continue;
+		*problems += print_comparison(call, &devices.items[i],
+					      network_compare(library->network, &devices.items[i].uuid, &comparison),
+					      &comparison);
+	}
+	return r;
+}
+
 int cmd_check(struct call *call)
 {
 	_cleanup_(buf_release) struct buf lines = BUF_INIT;
@@ -53,6 +107,8 @@ int cmd_check(struct call *call)
 	lines = findings.lines;
 	out_progress_end(call->out);
 	print(call->out, &lines);
+	if (r == 0 && args_has(call->args, "peers"))
+		r = check_peers(call, &problems);
 	if (r < 0)
 		return out_fail(call->out, r, "the check could not be finished");
 	if (problems == 0) {

@@ -341,12 +341,15 @@ static const struct command commands[] = {
     },
     {
 	.name = "check",
-	.usage = "[--repair] [--quick]",
+	.usage = "[--repair] [--quick] [--peers]",
 	.summary = "verify the databases, the tree and the log",
-	.text = "Exit code 0: nothing is wrong any more; 1: something is.\n",
+	.text = "Exit code 0: nothing is wrong any more; 1: something is.\n"
+		"--peers asks whether devices that have the same changes have the same rows, too. Who is offline or\n"
+		"still behind is named and passed over.\n",
 	.run = cmd_check,
 	.options = {{"repair", 0, NULL, "rebuild what can be rebuilt"},
-		    {"quick", 0, NULL, "leave out the look through every page of the database files"}},
+		    {"quick", 0, NULL, "leave out the look through every page of the database files"},
+		    {"peers", 0, NULL, "compare with every device that is online"}},
     },
     {
 	.name = "help",

@@ -472,6 +472,7 @@ struct question {
 	struct network *network;
 	const struct uuid *device;
 	struct network_peer *ret_peer;
+	struct core_comparison *ret_comparison;
 	struct pairing_window *window;
 };
 
@@ -519,6 +520,24 @@ int network_peer(struct network *network, const struct uuid *device, struct netw
 	struct question q = {.network = network, .device = device, .ret_peer = ret_peer};
 
 	return loop_call(network->loop, do_peer, &q);
+}
+
+static int do_compare(void *arg)
+{
+	struct question *q = arg;
+	struct node_info info;
+	int r = node_info(q->network->node, q->device, &info);
+
+	if (r == 0 && !info.connected)
+		r = -ENOTCONN;
+	return r < 0 ? r : replicator_compare(q->network->replicator, q->device, q->ret_comparison);
+}
+
+int network_compare(struct network *network, const struct uuid *device, struct core_comparison *ret_comparison)
+{
+	struct question q = {.network = network, .device = device, .ret_comparison = ret_comparison};
+
+	return loop_call(network->loop, do_compare, &q);
 }
 
 static int do_refresh(void *arg)

@@ -42,6 +42,9 @@ struct network_peer {
 };
 int network_peer(struct network *network, const struct uuid *device, struct network_peer *ret_peer); /* Errors: -ENOENT */
 
+/* As replicator_compare, and -ENOTCONN: it is offline. */
+int network_compare(struct network *network, const struct uuid *device, struct core_comparison *ret_comparison);
+
 /* Reads the members, their settings and addresses again: after something of them was set in sync.db. */
 void network_refresh(struct network *network);
 

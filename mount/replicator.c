@@ -1,8 +1,12 @@
 /* Each effect that needs the database becomes a job on libuv's pool and is reported to the core when it is done, on the
  * loop. Until the last job is back, the core and the store must stay: `jobs` counts them.
  *
- * Messages that the node cannot take wait in their peer's outbox, in order. The core bounds what is on its way to one peer,
- * so an outbox is small; one that grows beyond OUTBOX_BYTES ends the connection. */
+ * Jobs and commits of other threads end in one order and are heard of in another. So the core is never told a vector
+ * that was read when they ended: each report reads it anew, on the loop, and what the core holds never goes back.
+ * Positions and sums are of one read transaction, or a peer at equal positions would seem to have other rows.
+ *
+ * Messages that the node cannot take wait in their peer's outbox, in order. The core bounds what is on its way to one
+ * peer, so an outbox is small; one that grows beyond OUTBOX_BYTES ends the connection. */
 #include "mount/replicator.h"
 
 #include <errno.h>
@@ -43,7 +47,8 @@ struct replicator {
 	uint64_t acks_saved; /* revision of those in sync.db */
 	struct outbox *outboxes;
 	unsigned jobs;
-	unsigned handles; /* that are not closed yet */
+	unsigned handles;   /* that are not closed yet */
+	bool epoch_running; /* a job begins an epoch: what is committed meanwhile is told with its result */
 	bool closing;
 	bool at_once; /* a new epoch is not for the pool */
 	void (*done)(void *arg);
@@ -59,8 +64,6 @@ struct job {
 	struct buf body;   /* READ: the range's; SNAPSHOT_READ: the rows */
 	struct buf cursor; /* SNAPSHOT_READ */
 	struct applied applied;
-	struct vector own;
-	uint64_t epoch;
 };
 
 static struct core_now now_of(void)
@@ -124,6 +127,15 @@ static int put_away(struct outbox *box, struct buf *bytes)
 	return 0;
 }
 
+/* Messages come in order or not at all: a connection that loses one ends. */
+static void tell_unsent(struct replicator *r, const struct uuid *peer, int result)
+{
+	if (result >= 0 || result == -ENOTCONN)
+		return;
+	log_warn("a message could not be sent: %s", err_str(result));
+	r->opts.close(r->opts.arg, peer);
+}
+
 static void send_message(struct replicator *r, const struct uuid *peer, struct buf *bytes)
 {
 	struct outbox *box = outbox_of(r, peer);
@@ -135,40 +147,32 @@ static void send_message(struct replicator *r, const struct uuid *peer, struct b
 		result = -EAGAIN;
 	if (result == -EAGAIN)
 		result = put_away(box, bytes);
-	if (result < 0 && result != -ENOTCONN) {
-		log_warn("a message could not be sent: %s", err_str(result));
-		r->opts.close(r->opts.arg, peer);
-	}
+	tell_unsent(r, peer, result);
 }
 
 void replicator_writable(struct replicator *r, const struct uuid *peer)
 {
 	struct outbox *box = outbox_of(r, peer);
+	int result = 0;
 
 	while (box && box->first) {
 		struct parcel *p = box->first;
 
-		if (r->opts.send(r->opts.arg, peer, p->bytes.data, p->bytes.len) == -EAGAIN)
+		result = r->opts.send(r->opts.arg, peer, p->bytes.data, p->bytes.len);
+		if (result == -EAGAIN)
 			return;
 		box->first = p->next;
 		if (!box->first)
 			box->last = &box->first;
 		box->bytes -= p->bytes.len;
 		parcel_free(p);
+		if (result < 0)
+			break; /* what comes after a gap is of no use */
 	}
+	tell_unsent(r, peer, result);
 }
 
 /* --- jobs --- */
-
-static void read_state(struct job *job)
-{
-	struct store *store = job->replicator->opts.store;
-
-	if (job->result < 0)
-		return;
-	job->epoch = store_info(store)->epoch;
-	job->result = store_replica.vector(store, &job->own);
-}
 
 static void on_pool(uv_work_t *work)
 {
@@ -188,68 +192,116 @@ static void on_pool(uv_work_t *work)
 		job->result = store_replica.snapshot_read(store, &e->bytes, RANGE_BYTES_PULL, &job->body, &job->cursor);
 		break;
 	case EFFECT_SNAPSHOT_MERGE:
-		job->result = store_replica.snapshot_merge(store, e->bytes.data, e->bytes.len, e->last ? &e->covers : NULL, wall_ms);
-		read_state(job);
+		job->result = store_replica.snapshot_merge(store, e->bytes.data, e->bytes.len,
+							   e->last ? &e->covers : NULL, wall_ms);
 		break;
 	case EFFECT_CUT:
 		job->result = store_replica.cut(store, &e->stream, e->upto);
-		read_state(job);
 		break;
 	case EFFECT_RELIST:
 		job->result = store_replica.relist(store, &e->stream);
-		read_state(job);
 		break;
 	case EFFECT_NEW_EPOCH:
 		e->epoch.keep = effect_keep(e);
 		job->result = store_replica.new_epoch(store, &e->epoch, wall_ms);
-		read_state(job);
 		break;
 	case EFFECT_MEMBERS:
 		job->result = store_replica.snapshot_merge(store, e->bytes.data, e->bytes.len, NULL, wall_ms);
-		read_state(job);
 		break;
 	default:
 		job->result = -EINVAL;
 	}
 }
 
-static void report_job(struct replicator *r, struct job *job)
+/* As it is stored now; a job that is to tell it fails without. */
+static int read_vector(struct replicator *r, int result, struct vector *ret_own)
 {
-	struct effect *e = &job->effect;
+	int read = result < 0 ? result : store_replica.vector(r->opts.store, ret_own);
+
+	return read < 0 ? read : result;
+}
+
+static int tell_vector(struct replicator *r)
+{
+	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
+	int result = store_replica.vector(r->opts.store, &own);
+
+	return result < 0 ? result : core_reload(r->core, now_of(), &own, store_info(r->opts.store)->epoch);
+}
+
+/* Others may have committed since: the result goes with the sums that belong to the vector. */
+static void report_applied(struct replicator *r, const struct job *job)
+{
+	struct applied applied = job->applied;
+
+	if (job->result >= 0 && tell_vector(r) >= 0) {
+		const struct vector *own = core_vector(r->core);
+		const struct stream *stream = vector_find(own, &applied.stream.id);
+
+		if (stream)
+			applied.stream = *stream;
+		applied.also.position = 0;
+		applied.shared_digest = own->shared_digest;
+		applied.clock = own->clock;
+	}
+	core_applied(r->core, now_of(), job->effect.token, job->result, &applied);
+}
+
+static void report_members(struct replicator *r, int result)
+{
+	if (result >= 0)
+		result = tell_vector(r);
+	if (result < 0)
+		log_warn("what a peer says of the members cannot be merged: %s", err_str(result));
+}
+
+static void report_house(struct replicator *r, const struct job *job)
+{
+	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
+	const struct effect *e = &job->effect;
+	int result = read_vector(r, job->result, &own);
 	struct core_now now = now_of();
-	uint32_t token = e->token;
 
 	switch (e->kind) {
+	case EFFECT_SNAPSHOT_MERGE:
+		core_snapshot_merged(r->core, now, e->token, result, &own);
+		break;
+	case EFFECT_CUT:
+		core_cut_done(r->core, now, e->token, result, &own);
+		break;
+	case EFFECT_RELIST:
+		core_reloaded(r->core, now, e->token, result, &own);
+		break;
+	case EFFECT_NEW_EPOCH:
+		r->epoch_running = false;
+		core_epoch_done(r->core, now, e->token, result, &own, store_info(r->opts.store)->epoch);
+		break;
+	default:
+		break;
+	}
+}
+
+static void report_job(struct replicator *r, struct job *job)
+{
+	uint32_t token = job->effect.token;
+
+	switch (job->effect.kind) {
 	case EFFECT_READ:
 		job->range.body = job->body.data;
 		job->range.body_len = job->body.len;
-		core_read_done(r->core, now, token, job->result, &job->range);
+		core_read_done(r->core, now_of(), token, job->result, &job->range);
 		break;
 	case EFFECT_APPLY:
-		core_applied(r->core, now, token, job->result, &job->applied);
+		report_applied(r, job);
 		break;
 	case EFFECT_SNAPSHOT_READ:
-		core_snapshot_read(r->core, now, token, job->result, &job->body, &job->cursor);
-		break;
-	case EFFECT_SNAPSHOT_MERGE:
-		core_snapshot_merged(r->core, now, token, job->result, &job->own);
-		break;
-	case EFFECT_CUT:
-		core_cut_done(r->core, now, token, job->result, &job->own);
-		break;
-	case EFFECT_RELIST:
-		core_reloaded(r->core, now, token, job->result, &job->own);
-		break;
-	case EFFECT_NEW_EPOCH:
-		core_epoch_done(r->core, now, token, job->result, &job->own, job->epoch);
+		core_snapshot_read(r->core, now_of(), token, job->result, &job->body, &job->cursor);
 		break;
 	case EFFECT_MEMBERS:
-		if (job->result >= 0)
-			core_reload(r->core, now, &job->own, job->epoch);
-		else
-			log_warn("what a peer says of the members cannot be merged: %s", err_str(job->result));
+		report_members(r, job->result);
 		break;
 	default:
+		report_house(r, job);
 		break;
 	}
 }
@@ -264,7 +316,6 @@ static void job_free(struct job *job)
 {
 	buf_release(&job->body);
 	buf_release(&job->cursor);
-	vector_release(&job->own);
 	effect_release(&job->effect);
 	free(job);
 }
@@ -295,10 +346,15 @@ static void start_job(struct replicator *r, struct effect *e)
 	struct job *job = calloc(1, sizeof(*job));
 
 	if (!job) {
+		struct job none = {.replicator = r, .effect = *e, .result = -ENOMEM};
+
 		log_error("no memory for replication");
+		report_job(r, &none); /* a result that is lost would leave the core waiting */
 		effect_release(e);
 		return;
 	}
+	if (e->kind == EFFECT_NEW_EPOCH)
+		r->epoch_running = true;
 	job->replicator = r;
 	job->effect = *e;
 	job->effect.range.body = job->effect.bytes.data;
@@ -403,47 +459,30 @@ void replicator_message(struct replicator *r, const struct uuid *peer, const voi
 	pump(r);
 }
 
-static int own_streams(struct replicator *r, struct vector *ret_own)
-{
-	_cleanup_(vector_release) struct vector all = VECTOR_INIT;
-	const struct store_info *info = store_info(r->opts.store);
-	int result = store_replica.vector(r->opts.store, &all);
-
-	for (size_t i = 0; result >= 0 && i < all.count; i++) {
-		const struct origin *origin = &all.items[i].id.origin;
-		if (uuid_cmp(&origin->device, &info->device) == 0 && origin->epoch == info->epoch)
-			result = vector_set(ret_own, &all.items[i]);
-	}
-	ret_own->shared_digest = all.shared_digest;
-	ret_own->clock = all.clock;
-	return result;
-}
-
 void replicator_committed(struct replicator *r)
 {
-	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
-	int result = own_streams(r, &own);
+	int result = r->epoch_running ? 0 : tell_vector(r);
 
-	if (result >= 0)
-		result = core_committed(r->core, now_of(), &own);
 	if (result < 0)
 		log_warn("what was changed here is told to peers later: %s", err_str(result));
 	pump(r);
 }
 
-void replicator_members(struct replicator *r, const struct uuid *members, size_t count, const void *registers, size_t len)
+void replicator_members(struct replicator *r, const struct uuid *members, size_t count, const void *registers,
+			size_t len)
 {
 	core_members(r->core, now_of(), members, count, registers, len);
 	pump(r);
 }
 
-static const uint8_t state_kinds[] = {MODEL_LOCATION, MODEL_ENTRY, MODEL_AUDIT};
+static const uint8_t state_kinds[] = {MODEL_LOCATION, MODEL_ENTRY, MODEL_AUDIT, MODEL_VOLUME};
 
 void replicator_set(struct replicator *r, const struct uuid *peer, const struct peer_settings *settings)
 {
 	core_enable_peer(r->core, now_of(), peer, settings->sync);
 	for (size_t i = 0; i < sizeof(state_kinds); i++)
-		core_take(r->core, now_of(), peer, state_kinds[i], (settings->kinds >> (state_kinds[i] - MODEL_LOCATION) & 1) != 0);
+		core_take(r->core, now_of(), peer, state_kinds[i],
+			  (settings->kinds >> (state_kinds[i] - MODEL_LOCATION) & 1) != 0);
 	pump(r);
 }
 
@@ -464,11 +503,11 @@ static int make_core(struct replicator *r)
 	_cleanup_(acks_release) struct acks acks = ACKS_INIT;
 	const struct store_info *info = store_info(r->opts.store);
 	const struct core_opts opts = {
-		.self = info->device,
-		.library = info->library,
-		.instance = uuid_random(),
-		.software = SOFTWARE,
-		.port = r->opts.port,
+	    .self = info->device,
+	    .library = info->library,
+	    .instance = uuid_random(),
+	    .software = SOFTWARE,
+	    .port = r->opts.port,
 	};
 	int result = store_replica.vector(r->opts.store, &own);
 
@@ -538,15 +577,40 @@ void replicator_close(struct replicator *r, void (*done)(void *arg), void *arg)
 
 /* --- looking --- */
 
+const struct vector *replicator_vector(const struct replicator *r)
+{
+	return core_vector(r->core);
+}
+
 enum core_state replicator_state(const struct replicator *r)
 {
 	return core_state(r->core);
 }
 
+/* Its place in the core. */
+static int find_peer(const struct replicator *r, const struct uuid *peer, struct core_peer *ret_peer, size_t *ret_at)
+{
+	for (size_t i = 0; core_peer_at(r->core, i, ret_peer); i++) {
+		if (uuid_cmp(&ret_peer->device, peer) != 0)
+			continue;
+		*ret_at = i;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 int replicator_peer(const struct replicator *r, const struct uuid *peer, struct core_peer *ret_peer)
 {
-	for (size_t i = 0; core_peer_at(r->core, i, ret_peer); i++)
-		if (uuid_cmp(&ret_peer->device, peer) == 0)
-			return 0;
-	return -ENOENT;
+	size_t at;
+
+	return find_peer(r, peer, ret_peer, &at);
+}
+
+int replicator_compare(const struct replicator *r, const struct uuid *peer, struct core_comparison *ret_comparison)
+{
+	struct core_peer unused;
+	size_t at = 0;
+	int result = find_peer(r, peer, &unused, &at);
+
+	return result == 0 && !core_compare(r->core, at, ret_comparison) ? -ENOENT : result;
 }

@@ -51,6 +51,10 @@ void replicator_clock_confirmed(struct replicator *r);
 
 /* --- looking --- */
 
+/* What is stored, as far as the core was told; borrowed until the next event. */
+const struct vector *replicator_vector(const struct replicator *r);
 enum core_state replicator_state(const struct replicator *r);
 /* The peer as the core sees it. Errors: -ENOENT: it was not up since the start. */
 int replicator_peer(const struct replicator *r, const struct uuid *peer, struct core_peer *ret_peer);
+/* Its rows and this device's, as far as both are at the same positions. Errors: as before. */
+int replicator_compare(const struct replicator *r, const struct uuid *peer, struct core_comparison *ret_comparison);

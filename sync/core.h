@@ -208,5 +208,15 @@ struct core_peer {
 /* The i-th peer that was up since the start. False past the end. */
 bool core_peer_at(const struct core *core, size_t i, struct core_peer *ret_peer);
 
+/* Digests, compared where both are at the same position: all shared rows count as one, and each state stream. */
+struct core_comparison {
+	unsigned same;
+	unsigned different;
+	unsigned apart; /* not at the same position yet, or only half of it is there: they tell nothing */
+};
+
+/* With the i-th peer, when it last told all that it has (each heartbeat does). False past the end. */
+bool core_compare(const struct core *core, size_t i, struct core_comparison *ret_comparison);
+
 /* What the i-th peer holds, as far as it told; borrowed until the next event. NULL past the end. */
 const struct vector *core_peer_vector(const struct core *core, size_t i);

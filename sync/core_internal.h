@@ -40,6 +40,7 @@ struct peer {
 	uint64_t snapshot_ms, snapshot_after_ms;
 	unsigned digest_misses;
 	uint64_t missed_mine, missed_its;
+	struct core_comparison compared; /* at its last full heartbeat: ranges move positions without their sums */
 };
 
 /* What the core remembers of a stream beside its position. */

@@ -78,3 +78,11 @@ const struct vector *core_peer_vector(const struct core *core, size_t i)
 {
 	return i < core->peer_count ? &core->peers[i]->vector : NULL;
 }
+
+bool core_compare(const struct core *core, size_t i, struct core_comparison *ret_comparison)
+{
+	if (i >= core->peer_count)
+		return false;
+	*ret_comparison = core->peers[i]->compared;
+	return true;
+}

@@ -284,10 +284,38 @@ static int compare_state(struct core *core, struct peer *peer, const struct stre
 	return r < 0 ? r : relist(core, &mine->id);
 }
 
+static void count(struct core_comparison *c, bool level, bool same)
+{
+	c->same += level && same;
+	c->different += level && !same;
+	c->apart += !level;
+}
+
+/* For a person: with any peer, and without drawing conclusions. */
+static struct core_comparison look(const struct core *core, const struct peer *peer)
+{
+	const struct vector *own = &core->own, *its = &peer->vector;
+	struct core_comparison c = {0};
+
+	count(&c, logs_are_equal(own, its) && logs_are_equal(its, own), own->shared_digest == its->shared_digest);
+	for (size_t i = 0; i < own->count; i++) {
+		const struct stream *mine = &own->items[i], *other = vector_find(its, &mine->id);
+		const struct origin *origin = &mine->id.origin;
+
+		if (mine->id.kind == STREAM_LOG || !core_takes(core, &mine->id))
+			continue;
+		if (mine->position > 0 || (other && other->position > 0))
+			count(&c, other && is_level(own, its, origin) && is_level(its, own, origin),
+			      other && mine->digest == other->digest);
+	}
+	return c;
+}
+
 int snapshot_compare(struct core *core, struct peer *peer)
 {
 	int r = peer_usable(core, peer) ? compare_shared(core, peer) : 0;
 
+	peer->compared = look(core, peer);
 	for (size_t i = 0; i < core->own.count && r == 0 && peer_usable(core, peer); i++) {
 		const struct stream *mine = &core->own.items[i];
 

@@ -3,70 +3,15 @@
 
 import errno
 import os
-import random
-import stat
 import subprocess
 import time
 
 import lan
 import lib
+from family import family, trees_equal
 from lib import check, equal, errno_of, must, within
 
 lan.enter()
-
-
-def tree(device):
-    """Path and type everywhere; size, mtime and mode for what is no link below devices/ ("The trees are equal")."""
-    found = {}
-    for folder, dirs, files in os.walk(os.fsencode(device.mnt)):
-        for name in dirs + files:
-            path = os.path.join(folder, name)
-            key = path[len(device.mnt):]
-            st = os.lstat(path)
-            if key.startswith(b"/devices/") and key.count(b"/") > 2 and not stat.S_ISLNK(st.st_mode):
-                found[key] = (stat.S_IFMT(st.st_mode), st.st_size if stat.S_ISREG(st.st_mode) else 0, st.st_mtime_ns, st.st_mode)
-            else:
-                found[key] = (stat.S_IFMT(st.st_mode),)
-    return found
-
-
-def trees_equal(devices, seconds=30, text="the trees are equal"):
-    want = {}
-
-    def same():
-        trees = [tree(d) for d in devices]
-        want["trees"] = trees
-        return all(t == trees[0] for t in trees[1:])
-
-    if not lib.poll(same, seconds * lib.PATIENCE, 0.2):
-        first = want["trees"][0]
-        for device, other in zip(devices[1:], want["trees"][1:]):
-            differing = sorted(k for k in first.keys() | other.keys() if first.get(k) != other.get(k))
-            check(False, f"{text}: {devices[0].name} and {device.name} differ in {len(differing)}: "
-                         + "; ".join(f"{k!r}: {first.get(k)} / {other.get(k)}" for k in differing[:5]))
-    else:
-        check(True, text)
-
-
-def fill(device, count=20):
-    for i in range(count):
-        folder = os.path.join(device.real, f"folder {i % 4}")
-        os.makedirs(folder, exist_ok=True)
-        lib.write_file(os.path.join(folder, f"{device.name} file {i}.txt"), b"%s %d" % (device.name.encode(), i) * (i + 1))
-
-
-def family(net, *names):
-    """Devices that are all members, mounted and connected, each with a location of its own."""
-    devices = [net.device(name) for name in names]
-    devices[0].create()
-    devices[0].mount()
-    for guest in devices[1:]:
-        lan.let_in(devices[0], guest)
-        guest.mount()
-    for device in devices:
-        fill(device)
-        device.on("location", "add", device.real, "--name", "files")
-    return devices
 
 
 def link(device, tag, owner, path, name=None, kind="tags"):
