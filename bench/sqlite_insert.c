@@ -2,8 +2,9 @@
  *
  *     sqlite_insert rows DATABASE SCHEMA SHAPE     the rows of a scanned tree into the same tables and indexes, 10,000
  *                                                  in a transaction, in the order in which a scan finds them
- *     sqlite_insert entries DATABASE SCHEMA SHAPE  the same without what a device keeps of its own files: as a peer's
- *     sqlite_insert commits DATABASE SCHEMA COUNT  COUNT transactions of one row each, into the table of links
+ *     sqlite_insert entries DATABASE SCHEMA SHAPE  the same without what only the owner keeps, as another device has
+ * them sqlite_insert contents DATABASE SCHEMA SHAPE the same with a content id for each file sqlite_insert commits
+ * DATABASE SCHEMA COUNT  COUNT transactions of one row each, into the table of links
  *
  * Both in WAL mode with synchronous=FULL. DATABASE must not exist. Prints the seconds. */
 #include <err.h>
@@ -14,11 +15,12 @@
 
 #include "bench/shape.h"
 
-#define BATCH	    10000
-#define SCHEMA_MAX  (1 << 20)
+#define BATCH	   10000
+#define SCHEMA_MAX (1 << 20)
 
 static sqlite3 *db;
-static sqlite3_stmt *entry, *local_entry;
+static sqlite3_stmt *entry, *local_entry; /* local_entry may be NULL */
+static bool with_contents;
 
 static void check(int r, const char *what)
 {
@@ -71,7 +73,16 @@ static void load_schema(const char *path)
 	run(sql);
 }
 
-/* As the store writes it: the row, then the inode. Content ids come later. */
+/* Like a hash: no two alike, in no order. */
+static void bind_content(int64_t id)
+{
+	uint64_t content[2] = {(uint64_t)id * UINT64_C(0x9e3779b97f4a7c15),
+			       (uint64_t)id * UINT64_C(0xc2b2ae3d27d4eb4f)};
+
+	sqlite3_bind_blob(entry, 8, content, sizeof(content), SQLITE_TRANSIENT);
+}
+
+/* As the store writes it: the row, then the inode. */
 static void insert(int64_t id, int64_t parent, const char *name, uint32_t mode)
 {
 	sqlite3_bind_int64(entry, 1, id);
@@ -81,17 +92,20 @@ static void insert(int64_t id, int64_t parent, const char *name, uint32_t mode)
 	sqlite3_bind_int64(entry, 5, mode);
 	sqlite3_bind_int64(entry, 6, 1700000000000000000 + id);
 	sqlite3_bind_int64(entry, 7, id);
+	if (with_contents && S_ISREG(mode))
+		bind_content(id);
 	check(sqlite3_step(entry), "entry");
 	sqlite3_reset(entry);
+	sqlite3_clear_bindings(entry);
+	if (local_entry) {
+		sqlite3_bind_int64(local_entry, 1, id);
+		sqlite3_bind_int64(local_entry, 2, 1000000 + id);
+		sqlite3_bind_int64(local_entry, 3, 1700000000000000000 + id);
+		check(sqlite3_step(local_entry), "local_entry");
+		sqlite3_reset(local_entry);
+	}
 	if (id % BATCH == 0)
 		run("COMMIT; BEGIN IMMEDIATE");
-	if (!local_entry)
-		return;
-	sqlite3_bind_int64(local_entry, 1, id);
-	sqlite3_bind_int64(local_entry, 2, 1000000 + id);
-	sqlite3_bind_int64(local_entry, 3, 1700000000000000000 + id);
-	check(sqlite3_step(local_entry), "local_entry");
-	sqlite3_reset(local_entry);
 }
 
 static double insert_rows(const struct shape *shape)
@@ -121,8 +135,9 @@ static double commit_rows(long count)
 {
 	static const char stamp[24], content[16] = "0123456789abcdef";
 	char name[SHAPE_NAME_MAX];
-	sqlite3_stmt *pair = prepare("INSERT INTO pair (collection, entry_prefix, entry_seq, name, name_at, live, live_at, "
-				     "content, content_at) VALUES (2, 1, ?1, ?2, ?3, 1, ?3, ?4, ?3)");
+	sqlite3_stmt *pair =
+	    prepare("INSERT INTO pair (collection, entry_prefix, entry_seq, name, name_at, live, live_at, "
+		    "content, content_at) VALUES (2, 1, ?1, ?2, ?3, 1, ?3, ?4, ?3)");
 	double start = seconds();
 
 	for (long i = 0; i < count; i++) {
@@ -139,19 +154,25 @@ static double commit_rows(long count)
 	return end - start;
 }
 
+static bool inserts(const char *what)
+{
+	return strcmp(what, "rows") == 0 || strcmp(what, "entries") == 0 || strcmp(what, "contents") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct shape shape;
 	double took;
 
-	bool peers = argc == 5 && strcmp(argv[1], "entries") == 0;
-
-	if (argc == 5 && (peers || strcmp(argv[1], "rows") == 0) && shape_parse(argv[4], &shape) == 0) {
+	if (argc == 5 && inserts(argv[1]) && shape_parse(argv[4], &shape) == 0) {
 		open_new(argv[2]);
 		load_schema(argv[3]);
-		entry = prepare("INSERT INTO entry (id, location, seq, parent, name, mode, size, mtime_ns, version) "
-				"VALUES (?1, 1, ?2, ?3, ?4, ?5, 4096, ?6, ?7)");
-		local_entry = peers ? NULL : prepare("INSERT INTO local_entry (entry, ino, btime_ns) VALUES (?, ?, ?)");
+		with_contents = strcmp(argv[1], "contents") == 0;
+		entry = prepare(
+		    "INSERT INTO entry (id, location, seq, parent, name, mode, size, mtime_ns, version, content) "
+		    "VALUES (?1, 1, ?2, ?3, ?4, ?5, 4096, ?6, ?7, ?8)");
+		if (strcmp(argv[1], "rows") == 0)
+			local_entry = prepare("INSERT INTO local_entry (entry, ino, btime_ns) VALUES (?, ?, ?)");
 		took = insert_rows(&shape);
 		sqlite3_finalize(entry);
 		sqlite3_finalize(local_entry);
@@ -160,7 +181,9 @@ int main(int argc, char **argv)
 		load_schema(argv[3]);
 		took = commit_rows(strtol(argv[4], NULL, 10));
 	} else {
-		errx(2, "usage: sqlite_insert rows|entries DATABASE SCHEMA SHAPE | commits DATABASE SCHEMA COUNT");
+		errx(
+		    2,
+		    "usage: sqlite_insert rows|entries|contents DATABASE SCHEMA SHAPE | commits DATABASE SCHEMA COUNT");
 	}
 	sqlite3_close(db);
 	printf("%.6f\n", took);
