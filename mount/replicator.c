@@ -398,7 +398,7 @@ static void carry_out(struct replicator *r, struct effect *e)
 		sync_events_tell(r->opts.store, e->event, &e->peer, e->text);
 		break;
 	case EFFECT_STATE:
-		log_info("the library is %s", core_state_name(e->state));
+		log_debug("the library is %s", core_state_name(e->state)); /* it follows from what is online */
 		break;
 	default:
 		start_job(r, e);
