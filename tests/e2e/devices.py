@@ -259,6 +259,8 @@ def clumsy(home):
         equal(again.returncode, 73, f"the same user in the same library: {again.stderr!r}")
         check(b"already" in again.stderr, f"it says so: {again.stderr!r}")
         check(not os.path.exists(os.path.join(b.dir, "Again.sdlibrary")), "nothing was made")
+        check(process.poll() is None, "and the code is still good")
+        process.terminate()
         process.communicate(timeout=20 * lib.PATIENCE)
         b.mount()
         each_sees_the_other(a, b)
