@@ -200,7 +200,7 @@ static void hand_over(struct call *call, const struct uuid *device)
 		bool online = network_peer(call->library->network, device, &peer) == 0 && peer.node.connected;
 		char left[OUT_NUMBER_LEN];
 
-		if (!online && peer.has_core) /* it was there */
+		if (!online && peer.node.last_seen_ms > 0) /* it was there */
 			break;
 		if (online) {
 			since_ms = clock_monotonic_ms();

@@ -289,4 +289,5 @@ def clumsy(home):
         equal(process.returncode, 0, "the other side")
 
 
-lib.run(by_broadcast, by_address, three, wrong_codes, cable, one_way, removed, bad_line, found, clocks, repaired, clumsy)
+# The longest first.
+lan.run(cable, three, wrong_codes, bad_line, clumsy, found, removed, by_broadcast, by_address, one_way, clocks, repaired)
