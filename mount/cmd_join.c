@@ -46,6 +46,7 @@ struct joining {
 	enum pairing_outcome outcome;
 	int error;
 	bool cancelled;
+	int refused;	/* why we have left; 0: we have not */
 	bool was_asked; /* the other device knows of this one: it may have let it in */
 	struct introduction introduction; /* owned; of PAIRED and REFUSED */
 	struct uuid peer;
@@ -115,6 +116,22 @@ static void on_progress(void *arg, const struct pairing_guest_progress *p)
 	}
 }
 
+static enum pairing_outcome on_decide(void *arg, const uint8_t *peer_key, const void *payload, size_t len)
+{
+	struct joining *j = arg;
+	struct introduction introduction;
+	int r = introduction_read(payload, len, peer_key, &introduction);
+
+	if (r == 0) {
+		r = library_join_check(&introduction.library, j->call->out);
+		introduction_release(&introduction);
+	} else {
+		out_error(j->call->out, "the other device introduces itself in a way that this version does not understand");
+	}
+	j->refused = r;
+	return r < 0 ? PAIRING_REFUSED : PAIRING_PAIRED;
+}
+
 static void on_end(void *arg, const struct pairing_guest_end *end)
 {
 	struct joining *j = arg;
@@ -142,6 +159,7 @@ static int run_guest(struct joining *j, const char *code)
 		.static_secret = key_secret(j->key),
 		.time_ms = j->wait_ms,
 		.progress = on_progress,
+		.decide = on_decide,
 		.end = on_end,
 		.arg = j,
 	};
@@ -233,6 +251,8 @@ static int tell_failure(const struct joining *j)
 		tell_doubt(j);
 		return EXITCODE_PARTIAL;
 	}
+	if (j->refused < 0)
+		return (int)exitcode_of(j->refused);
 	if (j->outcome == PAIRING_REFUSED && tell_clocks(j))
 		return EXITCODE_NOT_ALLOWED;
 	if (j->error == -ENOENT && !args_has(j->call->args, "address")) {

@@ -4,8 +4,10 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "mount/command.h"
 #include "mount/library.h"
@@ -14,7 +16,7 @@
 #include "mount/qr.h"
 #include "store/store.h"
 
-enum { LOOK_MS = 250, ADDRESSES_SHOWN = 4 };
+enum { LOOK_MS = 250, ADDRESSES_SHOWN = 4, ARRIVAL_MS = 60 * 1000 };
 
 /* --- showing the code --- */
 
@@ -188,6 +190,28 @@ static int wait_for_it(struct call *call, struct pairing_window *window, struct 
 	return tell_end(call, news);
 }
 
+/* The new device comes at once for the catalogue and leaves when it has it; without us it would wait in vain. */
+static void hand_over(struct call *call, const struct uuid *device)
+{
+	uint64_t since_ms = clock_monotonic_ms();
+
+	while (!out_cancelled(call->out) && clock_monotonic_ms() - since_ms < ARRIVAL_MS) {
+		struct network_peer peer = {0};
+		bool online = network_peer(call->library->network, device, &peer) == 0 && peer.node.connected;
+		char left[OUT_NUMBER_LEN];
+
+		if (!online && peer.node.last_seen_ms > 0) /* it was there */
+			break;
+		if (online) {
+			since_ms = clock_monotonic_ms();
+			out_progress(call->out, "Handing over the catalogue: %s changes to go",
+				     out_count_text(peer.has_core ? peer.core.behind_log + peer.core.behind_state : 0, left));
+		}
+		nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
+	}
+	out_progress_end(call->out);
+}
+
 /* A library that nobody keeps open is on the network only as long as this command runs. */
 static int ensure_network(struct call *call)
 {
@@ -221,7 +245,10 @@ int cmd_pair(struct call *call)
 	code = wait_for_it(call, window, &news);
 	network_pair_close(call->library->network, window);
 	explicit_bzero(news.code, sizeof(news.code));
-	if (code == EXITCODE_DONE && !call->library->is_daemon)
+	if (code == EXITCODE_DONE && !call->library->is_daemon) {
+		(void)out_flush(call->out);
+		hand_over(call, &news.device_id);
 		out_note(call->out, "Mount or serve the library, here and there: then they find each other.");
+	}
 	return code;
 }

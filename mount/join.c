@@ -16,7 +16,7 @@
 #include "store/store.h"
 
 /* Two copies of one library cannot share a state folder: it is named by the library. */
-static int check_new(const struct uuid *library, struct out *out)
+int library_join_check(const struct uuid *library, struct out *out)
 {
 	_cleanup_(free_ptr) char *path = NULL;
 	struct stat st;
@@ -116,7 +116,7 @@ static int make(const struct library_join_opts *opts, struct out *out)
 int library_join(const struct library_join_opts *opts, struct out *out)
 {
 	const struct uuid *library = &opts->introduction->library;
-	int r = check_new(library, out);
+	int r = library_join_check(library, out);
 
 	if (r == 0)
 		r = save_key(library, opts->key, out);

@@ -142,6 +142,8 @@ int library_open(const char *dir, int lock_fd, const struct library_opts *opts, 
 
 	if (!library)
 		return -ENOMEM;
+	if (!opts->is_daemon && !getenv("SHELF_LOG")) /* a terminal is no log */
+		log_set_level(LOG_WARN);
 	library->lock_fd = -1;
 	library->is_daemon = opts->is_daemon;
 	library->dir = strdup(dir);

@@ -61,6 +61,7 @@ struct pairing_news {
 	enum pairing_outcome last_outcome; /* of the last run; RUNNING: there was none */
 	unsigned runs;			   /* so far */
 	char device[256];		   /* that had the right code; empty: none */
+	struct uuid device_id;		   /* the same one's */
 	enum pairing_outcome verdict;	   /* on it: PAIRED, ALREADY_MEMBER or REFUSED; RUNNING: none */
 	int error;			   /* why it was REFUSED ... */
 	int64_t clock_offset_ms;	   /* ... with -ERR_AHEAD: its clock less ours */

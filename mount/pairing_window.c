@@ -101,6 +101,7 @@ static enum pairing_outcome decide(void *arg, const uint8_t *peer_key, const voi
 		verdict = refuse(w, -ERR_MALFORMED, 0);
 	pthread_mutex_lock(&w->lock);
 	snprintf(w->news.device, sizeof(w->news.device), "%s", newcomer.name);
+	w->news.device_id = key_id_of_public(peer_key);
 	w->news.verdict = verdict;
 	tell_change(w);
 	pthread_mutex_unlock(&w->lock);

@@ -53,6 +53,7 @@ static int pairing_new(const struct pairing_opts *opts, bool is_shower, uint64_t
 		return -ENOMEM;
 	memset(p, 0, sizeof(*p));
 	p->is_shower = is_shower;
+	p->asks = opts->asks && !is_shower;
 	p->state = is_shower ? SHOWER_AWAITS_START : TYPER_AWAITS_HELLO;
 	p->now_ms = now_ms;
 	p->deadline_ms = now_ms + PAIRING_HELLO_MS;
@@ -158,6 +159,10 @@ static enum pairing_outcome enter(struct pairing *p, enum pairing_state next)
 		pairing_code_end(p->code, true, p->now_ms);
 		p->holds_run = false;
 	}
+	if (next == TYPER_AWAITS_VERDICT && p->asks) {
+		p->state = TYPER_DECIDES;
+		p->outcome = PAIRING_DECIDE;
+	}
 	return p->outcome;
 }
 
@@ -222,6 +227,19 @@ enum pairing_outcome pairing_tick(struct pairing *p, uint64_t now_ms)
 	return p->outcome;
 }
 
+static enum pairing_outcome typer_decides(struct pairing *p, enum pairing_outcome verdict, struct buf *out)
+{
+	enum pairing_outcome outcome = verdict == PAIRING_PAIRED ? pairing_put_paired(p, out) : verdict;
+
+	if (outcome == PAIRING_RUNNING && buf_error(out))
+		outcome = PAIRING_FAILED;
+	if (outcome != PAIRING_RUNNING)
+		return end(p, outcome);
+	p->state = TYPER_AWAITS_VERDICT;
+	p->outcome = PAIRING_RUNNING;
+	return p->outcome;
+}
+
 enum pairing_outcome pairing_decide(struct pairing *p, uint64_t now_ms, enum pairing_outcome verdict, struct buf *out)
 {
 	uint8_t text = (uint8_t)verdict;
@@ -232,6 +250,8 @@ enum pairing_outcome pairing_decide(struct pairing *p, uint64_t now_ms, enum pai
 	p->now_ms = now_ms;
 	if (is_final(p)) /* hung up or too late: the caller has stored a key that it may keep */
 		return p->outcome;
+	if (p->state == TYPER_DECIDES)
+		return typer_decides(p, verdict, out);
 	assert(p->state == SHOWER_DECIDES);
 	r = transport_encrypt(p->send, &text, sizeof(text), message);
 	if (r == 0)

@@ -9,6 +9,7 @@
  *                                <-         NOISE2
  *      NOISE3                    ->
  *                                <-         PAIRED    encrypted: the shower's payload
+ *      DECIDE, if it `asks`
  *      PAIRED                    ->                   encrypted: the typer's payload
  *                                           DECIDE: the shower stores the typer's key, or refuses
  *                                <-         VERDICT   encrypted; on yes the typer stores the shower's key
@@ -44,7 +45,7 @@ enum pairing_outcome {
 	PAIRING_EXPIRED = 4, /* the code; the typer hears it from the shower, unproven, as the next two */
 	PAIRING_USED_UP = 5, /* too many wrong or broken runs, or it has paired already */
 	PAIRING_BUSY = 6,    /* another run is on, or was a moment ago: try again */
-	PAIRING_DECIDE,	     /* shower only, the one besides RUNNING that is not final: look at the peer, store its key
+	PAIRING_DECIDE,	     /* the one besides RUNNING that is not final: look at the peer, (shower) store its key
 				durably, then pairing_decide */
 	PAIRING_WRONG_CODE,  /* or somebody in the middle */
 	PAIRING_OTHER_VERSION,
@@ -59,6 +60,7 @@ struct pairing_opts {		      /* everything is copied */
 	const uint8_t *static_secret; /* KEY_SECRET_LEN bytes */
 	const void *payload;	      /* what the peer is to know: device name, library, ... */
 	size_t payload_len;	      /* up to PAIRING_PAYLOAD_MAX */
+	bool asks; /* typer: comes to DECIDE, too, when the shower is proven and before it is told of */
 };
 
 /* The side that shows the code; HELLO is put into `out`. The code is borrowed and must outlive the object; any number
@@ -74,7 +76,8 @@ enum pairing_outcome pairing_receive(struct pairing *p, uint64_t now_ms, const v
 enum pairing_outcome pairing_hang_up(struct pairing *p, uint64_t now_ms); /* the peer closed, or the connection broke */
 enum pairing_outcome pairing_tick(struct pairing *p, uint64_t now_ms);	  /* at pairing_deadline_ms, or any time */
 
-/* In DECIDE: `verdict` is PAIRING_PAIRED (the peer's key is stored), PAIRING_ALREADY_MEMBER or PAIRING_REFUSED. */
+/* In DECIDE: `verdict` is PAIRING_PAIRED (the peer's key is stored), PAIRING_ALREADY_MEMBER or PAIRING_REFUSED. For the
+ * typer PAIRED means to go on, and the others that it leaves without having told anything: then that is the outcome. */
 enum pairing_outcome pairing_decide(struct pairing *p, uint64_t now_ms, enum pairing_outcome verdict, struct buf *out);
 
 enum pairing_outcome pairing_outcome(const struct pairing *p);

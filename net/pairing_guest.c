@@ -173,10 +173,24 @@ static void finish_try(struct pairing_guest *g, enum pairing_outcome outcome)
 
 static void schedule(struct pairing_guest *g);
 
+/* The step that follows comes from within. */
+static void decide(struct pairing_guest *g, struct pairing_link *link)
+{
+	const struct pairing *pairing = pairing_link_pairing(link);
+	size_t len;
+	const void *payload = pairing_peer_payload(pairing, &len);
+
+	pairing_link_decide(link, g->opts.decide(g->opts.arg, pairing_peer_key(pairing), payload, len));
+}
+
 static void on_step(void *arg, struct pairing_link *link, enum pairing_outcome outcome)
 {
 	struct pairing_guest *g = arg;
 
+	if (outcome == PAIRING_DECIDE) {
+		decide(g, link);
+		return;
+	}
 	if (outcome != PAIRING_RUNNING) {
 		finish_try(g, outcome);
 		return;
@@ -192,7 +206,7 @@ static int start_run(struct pairing_guest *g, uv_tcp_t *tcp)
 {
 	_cleanup_(buf_release) struct buf first = BUF_INIT;
 	struct pairing_opts opts = {
-	    .static_secret = g->opts.static_secret, .payload = g->payload, .payload_len = g->opts.payload_len};
+	    .static_secret = g->opts.static_secret, .payload = g->payload, .payload_len = g->opts.payload_len, .asks = g->opts.decide != NULL};
 	struct pairing_link_opts link = {
 	    .now_ms = g->opts.now_ms, .stepped = on_step, .closed = on_link_closed, .arg = g};
 	uint8_t preamble[PREAMBLE_LEN];

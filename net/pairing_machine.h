@@ -53,6 +53,7 @@ enum pairing_state {
 	TYPER_AWAITS_REPLY,
 	TYPER_AWAITS_NOISE2,
 	TYPER_AWAITS_PAIRED,
+	TYPER_DECIDES,
 	TYPER_AWAITS_VERDICT,
 	PAIRING_ENDED,
 };
@@ -61,6 +62,7 @@ struct pairing {
 	enum pairing_state state;
 	enum pairing_outcome outcome;
 	bool is_shower;
+	bool asks; /* typer: DECIDE comes before PAIRED is sent */
 	bool holds_run; /* shower: pairing_code_end is due */
 	uint64_t now_ms;
 	uint64_t deadline_ms;

@@ -103,7 +103,7 @@ enum pairing_outcome typer_reads_paired(struct pairing *p, struct cursor *body, 
 {
 	enum pairing_outcome outcome = pairing_read_paired(p, body);
 
-	return outcome == PAIRING_RUNNING ? pairing_put_paired(p, out) : outcome;
+	return outcome == PAIRING_RUNNING && !p->asks ? pairing_put_paired(p, out) : outcome;
 }
 
 enum pairing_outcome typer_reads_verdict(struct pairing *p, struct cursor *body, struct buf *out)

@@ -81,7 +81,7 @@ for i in range(100):
 for i in range(calls):
     try:
         s = socket.create_connection(address, 2)
-        s.send((begin + bytes([1 + i % 2]) if i % 2 else b"") + os.urandom(i % 300))
+        s.send((begin + (b"L", b"P")[i // 2 % 2] if i % 2 else b"") + os.urandom(i % 300))
         s.close()
     except OSError:
         pass
@@ -89,7 +89,7 @@ nonsense, sent, end = os.urandom(1 << 20), 0, time.monotonic() + seconds
 while sent < 1 << 30 and time.monotonic() < end:
     try:
         s = socket.create_connection(address, 2)
-        s.send(begin + bytes([1 + (sent >> 20) % 2]))
+        s.send(begin + (b"L", b"P")[(sent >> 20) % 2])
         s.settimeout(2)
         while sent < 1 << 30 and time.monotonic() < end:
             sent += s.send(nonsense)
@@ -333,4 +333,4 @@ def core(home):
             check(code.replace("-", "").encode() not in dump, f"{device.name}: nor the bare code")
 
 
-lib.run(listener, middle, guesser, pretender, flood, core)
+lan.run(flood, middle, pretender, guesser, core, listener)

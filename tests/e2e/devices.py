@@ -259,6 +259,8 @@ def clumsy(home):
         equal(again.returncode, 73, f"the same user in the same library: {again.stderr!r}")
         check(b"already" in again.stderr, f"it says so: {again.stderr!r}")
         check(not os.path.exists(os.path.join(b.dir, "Again.sdlibrary")), "nothing was made")
+        check(process.poll() is None, "and the code is still good")
+        process.terminate()
         process.communicate(timeout=20 * lib.PATIENCE)
         b.mount()
         each_sees_the_other(a, b)
@@ -287,4 +289,5 @@ def clumsy(home):
         equal(process.returncode, 0, "the other side")
 
 
-lib.run(by_broadcast, by_address, three, wrong_codes, cable, one_way, removed, bad_line, found, clocks, repaired, clumsy)
+# The longest first.
+lan.run(cable, three, wrong_codes, bad_line, clumsy, found, removed, by_broadcast, by_address, one_way, clocks, repaired)
