@@ -22,6 +22,7 @@ struct peer {
 	bool clock_differs, clock_warned;
 	bool clock_unsure; /* this device's clock was set since it told its own */
 	uint64_t banned_until_ms;
+	bool cloned; /* that is why: two devices use its key */
 	struct uuid instance, instance_before;
 	char software[MESSAGE_SOFTWARE_MAX + 1];
 	uint64_t epoch; /* of its present origin */

@@ -523,6 +523,16 @@ static void another_version(void **state)
 	assert_int_equal(s->events[CORE_EVENT_PEER_VERSION], 1);
 }
 
+static bool is_online(const struct solo *s, const struct uuid *device)
+{
+	struct core_peer peer;
+
+	for (size_t i = 0; core_peer_at(s->core, i, &peer); i++)
+		if (uuid_cmp(&peer.device, device) == 0)
+			return peer.online;
+	return false;
+}
+
 static void two_with_one_key(void **state)
 {
 	struct solo *s = *state;
@@ -534,6 +544,19 @@ static void two_with_one_key(void **state)
 	give(s, &forger, &first); /* and the one before is still there */
 	assert_int_equal(s->events[CORE_EVENT_PEER_CLONE], 1);
 	assert_int_equal(s->said, MESSAGE_ERROR_CLONE);
+
+	/* Neither is let in for a while; then one is, as the other may be gone. */
+	core_peer_up(s->core, s->now, &forger);
+	settle(s);
+	give(s, &forger, &second);
+	assert_false(is_online(s, &forger));
+	s->now.mono_ms += CORE_BAN_MS;
+	s->now.wall_ms += CORE_BAN_MS;
+	core_peer_up(s->core, s->now, &forger);
+	first.hello.wall_ms += CORE_BAN_MS;
+	give(s, &forger, &first);
+	assert_true(is_online(s, &forger));
+	assert_int_equal(s->events[CORE_EVENT_PEER_CLONE], 1);
 }
 
 static void silence_is_absence(void **state)
