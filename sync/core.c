@@ -252,9 +252,20 @@ bool core_is_latest(const struct core *core, const struct stream *s)
 	return true;
 }
 
+bool core_keeps_ack(const void *arg, const struct ack *ack)
+{
+	const struct core *core = arg;
+	const struct stream_id *id = &ack->stream;
+
+	return core_is_member(core, &ack->member) && (id->kind == STREAM_LOG || vector_find(&core->own, id) ||
+						      !vector_current(&core->own, &id->origin.device, id->kind));
+}
+
 /* The stream of an earlier epoch is replaced by that of a later one. */
 static void drop_earlier(struct core *core, const struct stream *s)
 {
+	size_t before = core->own.count;
+
 	for (size_t i = 0; i < core->own.count;) {
 		const struct stream *other = &core->own.items[i];
 		struct stream_id id = other->id;
@@ -265,6 +276,8 @@ static void drop_earlier(struct core *core, const struct stream *s)
 		else
 			i++;
 	}
+	if (core->own.count < before)
+		acks_keep(&core->acks, core_keeps_ack, core);
 }
 
 void core_moved(struct core *core, const struct stream *s)
@@ -419,6 +432,12 @@ static int replace_own(struct core *core, const struct vector *own)
 		if (note && (!old || memcmp(old, &own->items[i], sizeof(*old)) != 0))
 			note->revision = ++core->revision;
 	}
+	for (size_t i = 0; i < before.count; i++) {
+		if (!vector_find(own, &before.items[i].id)) {
+			acks_keep(&core->acks, core_keeps_ack, core);
+			break;
+		}
+	}
 	return 0;
 }
 
@@ -430,11 +449,6 @@ int core_reload(struct core *core, struct core_now now, const struct vector *own
 	core->epoch = epoch;
 	r = replace_own(core, own);
 	return r < 0 ? r : core_step(core);
-}
-
-static bool keeps_acks(const void *arg, const struct uuid *member)
-{
-	return core_is_member(arg, member);
 }
 
 int core_members(struct core *core, struct core_now now, const struct uuid *members, size_t count,
@@ -451,7 +465,7 @@ int core_members(struct core *core, struct core_now now, const struct uuid *memb
 	core->members = copy;
 	core->member_count = count;
 	core_at(core, now);
-	acks_keep(&core->acks, keeps_acks, core);
+	acks_keep(&core->acks, core_keeps_ack, core);
 	buf_clear(&core->registers);
 	r = buf_append(&core->registers, registers, len);
 	for (size_t i = 0; i < core->peer_count && r == 0; i++) {
@@ -511,9 +525,9 @@ static int take_acks(struct core *core, const struct acks *acks)
 		const struct ack *ack = &acks->items[i];
 		int r;
 
-		if (!core_is_member(core, &ack->member) || uuid_cmp(&ack->member, &core->opts.self) == 0)
+		if (uuid_cmp(&ack->member, &core->opts.self) == 0)
 			continue;
-		r = acks_note(&core->acks, ack);
+		r = core_keeps_ack(core, ack) ? acks_note(&core->acks, ack) : 0;
 		if (r == -ENOMEM)
 			return r;
 		if (r == 1)

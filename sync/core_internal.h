@@ -157,6 +157,8 @@ struct note *core_note(struct core *core, const struct stream_id *id);	       /*
 struct note *core_find_note(const struct core *core, const struct stream_id *id);
 void core_moved(struct core *core, const struct stream *s); /* a stream of `own` is now this */
 bool core_is_member(const struct core *core, const struct uuid *device);
+/* An acknowledgement (`arg` is the core) of a member, and not of a state stream that a later epoch has replaced. */
+bool core_keeps_ack(const void *arg, const struct ack *ack);
 bool core_is_own(const struct core *core, const struct stream_id *id); /* of this device's present epoch */
 bool core_takes(const struct core *core, const struct stream_id *id);
 bool core_is_latest(const struct core *core, const struct stream *s); /* no later epoch of a state stream is known */

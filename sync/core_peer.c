@@ -215,14 +215,15 @@ static int judge_clock(struct core *core, struct peer *peer, uint64_t wall_ms)
 
 static int acknowledge(struct core *core, struct peer *peer, const struct vector *v)
 {
-	int r;
+	for (size_t i = 0; i < v->count; i++) {
+		const struct ack ack = {.member = peer->device, .stream = v->items[i].id};
+		int r = core_keeps_ack(core, &ack) ? acks_note_stream(&core->acks, &peer->device, &v->items[i]) : 0;
 
-	if (!core_is_member(core, &peer->device))
-		return 0;
-	r = acks_note_vector(&core->acks, &peer->device, v);
-	if (r == 1)
-		core->acks_dirty = true;
-	return r == -ENOMEM ? r : 0;
+		if (r == -ENOMEM)
+			return r;
+		core->acks_dirty |= r == 1;
+	}
+	return 0;
 }
 
 int peer_learn(struct core *core, struct peer *peer, const struct vector *v, bool partial)

@@ -673,6 +673,31 @@ static void pushes_coalesce(void **state)
 	assert_true(s->sent.len > 0 && s->sent.data[1] == MESSAGE_HEARTBEAT); /* they hear how far it is, and pull */
 }
 
+/* Nobody needs to know any more who has what of a stream that is no more; and it does not come back from others. */
+static void acknowledgements_of_replaced_epochs_go(void **state)
+{
+	struct solo *s = *state;
+	_cleanup_(vector_release) struct vector own = VECTOR_INIT, its = VECTOR_INIT;
+	struct stream old = {.id = stream_of(&honest, MODEL_LOCATION), .started = WALL_MS << 16, .position = 5, .head = 5};
+	struct stream later = old;
+	struct message m = hello_of(&honest, NULL);
+
+	assert_int_equal(vector_set(&its, &old), 0);
+	m.hello.vector = its;
+	give(s, &honest, &m);
+	assert_true(acks_position(core_acks(s->core), &honest, &old.id) == 5);
+
+	later.id.origin.epoch++;
+	later.started++;
+	memory_ops.vector(s->replica, &own);
+	assert_int_equal(vector_set(&own, &later), 0);
+	core_reload(s->core, s->now, &own, EPOCH);
+	settle(s);
+	assert_true(acks_position(core_acks(s->core), &honest, &old.id) == 0);
+	give(s, &honest, &m);
+	assert_true(acks_position(core_acks(s->core), &honest, &old.id) == 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -697,6 +722,7 @@ int main(void)
 	    TEST(another_library),
 	    TEST(another_version),
 	    TEST(two_with_one_key),
+	    TEST(acknowledgements_of_replaced_epochs_go),
 	    TEST(silence_is_absence),
 	    TEST(goodbye_is_believed),
 	    TEST(stopping_says_goodbye),
