@@ -264,8 +264,6 @@ bool core_keeps_ack(const void *arg, const struct ack *ack)
 /* The stream of an earlier epoch is replaced by that of a later one. */
 static void drop_earlier(struct core *core, const struct stream *s)
 {
-	size_t before = core->own.count;
-
 	for (size_t i = 0; i < core->own.count;) {
 		const struct stream *other = &core->own.items[i];
 		struct stream_id id = other->id;
@@ -276,8 +274,6 @@ static void drop_earlier(struct core *core, const struct stream *s)
 		else
 			i++;
 	}
-	if (core->own.count < before)
-		acks_keep(&core->acks, core_keeps_ack, core);
 }
 
 void core_moved(struct core *core, const struct stream *s)
@@ -285,9 +281,13 @@ void core_moved(struct core *core, const struct stream *s)
 	struct stream moved = *s;
 	struct note *note = core_note(core, &moved.id);
 
+	bool news = !vector_find(&core->own, &moved.id);
+
 	drop_earlier(core, &moved);
 	if (vector_set(&core->own, &moved) == 0 && note)
 		note->revision = ++core->revision;
+	if (news)
+		acks_keep(&core->acks, core_keeps_ack, core);
 }
 
 int core_replica_failed(struct core *core, int result)
@@ -416,6 +416,7 @@ int core_committed(struct core *core, struct core_now now, const struct vector *
 static int replace_own(struct core *core, const struct vector *own)
 {
 	_cleanup_(vector_release) struct vector before = core->own;
+	bool news = false; /* a stream, perhaps of a later epoch */
 	int r;
 
 	core->own = VECTOR_INIT;
@@ -429,15 +430,12 @@ static int replace_own(struct core *core, const struct vector *own)
 		const struct stream *old = vector_find(&before, &own->items[i].id);
 		struct note *note = core_note(core, &own->items[i].id);
 
+		news |= !old;
 		if (note && (!old || memcmp(old, &own->items[i], sizeof(*old)) != 0))
 			note->revision = ++core->revision;
 	}
-	for (size_t i = 0; i < before.count; i++) {
-		if (!vector_find(own, &before.items[i].id)) {
-			acks_keep(&core->acks, core_keeps_ack, core);
-			break;
-		}
-	}
+	if (news)
+		acks_keep(&core->acks, core_keeps_ack, core);
 	return 0;
 }
 
