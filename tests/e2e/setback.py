@@ -178,7 +178,7 @@ def cloned(home):
 
 def long_away(home):
     """A device is away while the log is cut: it comes back by a snapshot, with its own changes."""
-    home.env["SHELF_TEST_LOG_RECORDS"] = "50"
+    home.env["SHELF_LOG_RECORDS_MAX"] = "50"
     with lan.Lan(home) as net:
         a, b, c = devices = family(net, "one", "two", "three")
         tag(a, "old", c, 1)
