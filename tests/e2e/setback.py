@@ -181,6 +181,7 @@ def long_away(home):
     home.env["SHELF_LOG_RECORDS_MAX"] = "50"
     with lan.Lan(home) as net:
         a, b, c = devices = family(net, "one", "two", "three")
+        trees_equal(devices)
         tag(a, "old", c, 1)
         trees_equal(devices)
         c.pull()
@@ -199,6 +200,75 @@ def long_away(home):
         check("offline" in names, "what was tagged offline is there")
         check(any("at once" in t for t in events(c)), f"by a snapshot: {events(c)[:6]}")
         check_settled(devices)
+
+
+def clashes(home):
+    """What two do to one thing while they are apart: all devices come to the same, and nothing that was tagged is lost."""
+    with lan.Lan(home) as net:
+        a, b, c = devices = family(net, "one", "two", "three")
+        trees_equal(devices)
+        for name in ("renamed", "emptied", "deleted", "replaced", "full"):
+            tag(a, name, a, 1)
+        os.mkdir(os.path.join(a.mnt, "albums", "album"))
+        trees_equal(devices)
+        for device in devices:
+            device.pull()
+        for device in devices:
+            tags = os.path.join(device.mnt, "tags")
+            os.rename(os.path.join(tags, "renamed"), os.path.join(tags, f"renamed by {device.name}"))
+            os.mkdir(os.path.join(tags, "new"))
+            tag(device, "new", device, 2)
+            os.mkdir(os.path.join(device.mnt, "albums", "new"))
+        tags = [os.path.join(d.mnt, "tags") for d in devices]
+        subprocess.run(["rm", "-r", os.path.join(tags[0], "emptied")], check=True)
+        tag(b, "emptied", b, 5)
+        subprocess.run(["rm", "-r", os.path.join(tags[0], "deleted")], check=True)
+        subprocess.run(["rm", "-r", os.path.join(tags[1], "deleted")], check=True)
+        os.mkdir(os.path.join(tags[1], "deleted"))  # made anew by the one, renamed by another
+        os.rename(os.path.join(tags[2], "deleted"), os.path.join(tags[2], "saved"))
+        os.rename(os.path.join(tags[0], "full", "by one 1"), os.path.join(a.mnt, "albums", "album", "moved"))
+        os.rename(os.path.join(tags[1], "full", "by one 1"), os.path.join(tags[1], "full", "other"))
+        os.unlink(os.path.join(tags[2], "full", "by one 1"))
+        shutil.rmtree(os.path.join(a.real, "folder 1"))
+        tag(c, "gone meanwhile", a, 5)
+        for device in devices:
+            device.plug()
+        trees_equal(devices, 90)
+        names = os.listdir(tags[0])
+        equal(len([n for n in names if n.startswith("renamed")]), 1, f"one of the three names: {names}")
+        equal(len(os.listdir(os.path.join(tags[0], "new"))), 3, "a union")
+        equal(os.listdir(os.path.join(tags[0], "emptied")), ["by two 5"], "what was tagged while another deleted the tag stays")
+        check(("saved" in names) != ("deleted" in names), f"deleted, made anew, renamed: one tag: {names}")
+        check_settled(devices)
+
+
+def full_disk(home):
+    """The disk is full in the middle of a backfill; it goes on when there is room."""
+    folders, files = 40, 400
+    with lan.Lan(home) as net:
+        a, b = net.device("desktop"), net.device("laptop")
+        for i in range(folders):
+            os.mkdir(os.path.join(a.real, f"d{i}"))
+            for k in range(files):
+                os.mknod(os.path.join(a.real, f"d{i}", f"a name of some length that takes room {k:100}"))
+        a.create()
+        a.mount()
+        disk = os.path.join(b.dir, "disk")
+        os.mkdir(disk)
+        lib.need_root("a small disk")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "small", disk], check=True)
+        b.lib = os.path.join(disk, "Test.sdlibrary")
+        lan.let_in(a, b)
+        b.mount()
+        a.on("location", "add", a.real, "--name", "files", timeout=120)
+        within(30, "the disk is full", lambda: os.statvfs(disk).f_bavail * 4096 < 200000)
+        time.sleep(7)
+        check(os.listdir(os.path.join(b.mnt, "tags")) == [], "the mount still answers")
+        have = entries(b, a)
+        check(have < folders * files, f"not everything has room: {have}")
+        subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+        trees_equal([a, b], 60)
+        check_settled([a, b], bad_events=("other rows than this device", "may not send", "another history"))
 
 
 def switched(home):
@@ -252,4 +322,4 @@ def told(home):
         check_settled(devices)
 
 
-lib.run(cut_off, restored, restored_with_anchor, copied, cloned, long_away, switched, told)
+lib.run(cut_off, restored, restored_with_anchor, copied, cloned, long_away, clashes, full_disk, switched, told)
