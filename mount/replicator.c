@@ -26,6 +26,8 @@
 #define OUTBOX_BYTES (32 * 1024 * 1024)
 #define ACKS_SAVE_MS 2000
 #define SOFTWARE     "shelf 0.1"
+#define CLAIMS_MAX   3 /* epochs because of what a peer claims, in CLAIMS_MS */
+#define CLAIMS_MS    (10 * 60 * 1000)
 
 struct parcel { /* a message that waits */
 	struct buf bytes;
@@ -53,6 +55,8 @@ struct replicator {
 	bool at_once; /* a new epoch is not for the pool */
 	void (*done)(void *arg);
 	void *done_arg;
+	uint64_t claims_ms[CLAIMS_MAX]; /* when such an epoch began; the oldest is at claims % CLAIMS_MAX */
+	unsigned claims;
 };
 
 struct job {
@@ -381,6 +385,20 @@ static void save_acks(uv_timer_t *timer)
 		r->acks_saved = core_acks(r->core)->revision;
 }
 
+/* A peer may know of a life of this device that the anchor does not: a whole machine was set back, or a copy of it
+ * lived on elsewhere. So a claim is believed, as what is shown would differ for good otherwise; but not one after the
+ * other: then a copy is alive, or the peer is wrong. */
+static bool believes_claim(struct replicator *r)
+{
+	uint64_t now_ms = clock_monotonic_ms(), *oldest = &r->claims_ms[r->claims % CLAIMS_MAX];
+
+	if (r->claims >= CLAIMS_MAX && now_ms < *oldest + CLAIMS_MS)
+		return false;
+	*oldest = now_ms;
+	r->claims++;
+	return true;
+}
+
 static void carry_out(struct replicator *r, struct effect *e)
 {
 	switch (e->kind) {
@@ -400,6 +418,13 @@ static void carry_out(struct replicator *r, struct effect *e)
 	case EFFECT_STATE:
 		log_debug("the library is %s", core_state_name(e->state)); /* it follows from what is online */
 		break;
+	case EFFECT_NEW_EPOCH:
+		if (!effect_keep(e) && !believes_claim(r)) {
+			core_epoch_done(r->core, now_of(), e->token, -EPERM, NULL, 0);
+			break;
+		}
+		start_job(r, e);
+		return;
 	default:
 		start_job(r, e);
 		return;
@@ -497,6 +522,14 @@ void replicator_clock_confirmed(struct replicator *r)
 
 /* --- beginning and end --- */
 
+/* Fewer than the default only in tests, which could not make so many in time. */
+static uint64_t log_records_max(void)
+{
+	const char *text = getenv("SHELF_LOG_RECORDS_MAX");
+
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
 static int make_core(struct replicator *r)
 {
 	_cleanup_(vector_release) struct vector own = VECTOR_INIT;
@@ -508,6 +541,7 @@ static int make_core(struct replicator *r)
 	    .instance = uuid_random(),
 	    .software = SOFTWARE,
 	    .port = r->opts.port,
+	    .log_records_max = log_records_max(),
 	};
 	int result = store_replica.vector(r->opts.store, &own);
 

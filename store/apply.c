@@ -16,7 +16,8 @@
 #include "sync/naming.h"
 
 /* Each kind has one upsert that binds every field with a stamp. A field that the change lacks gets the empty stamp, which
- * is below every other, so the statement itself is the merge rule and there is no other. */
+ * is below every other, so the statement itself is the merge rule and there is no other. Of equal stamps the greater value
+ * wins: two histories of one origin may have given one stamp twice. */
 
 struct applied { /* by field: in a change set they are all the same */
 	uint8_t stamps[MODEL_FIELDS_MAX][STAMP_LEN];
@@ -95,6 +96,22 @@ static struct value value_before(const struct before *before, const struct chang
 	}
 }
 
+/* As the upsert decides. */
+static bool wins(const struct change *change, unsigned field, const struct applied *by, const struct before *before)
+{
+	const struct held *held = &before->fields[field];
+	struct value value;
+	int order;
+
+	if (held->stamp_len == 0)
+		return true;
+	order = memcmp(by->stamps[field], held->stamp, STAMP_LEN);
+	if (order != 0)
+		return order > 0;
+	value = value_before(before, change, field);
+	return value_cmp(change->model->fields[field].type, &change->values[field], &value) > 0;
+}
+
 /* Keeps the digest of shared rows: of each register that the change wins, the old value out and the new one in. */
 static void count(struct txn *txn, const struct change *change, const struct applied *by, const struct before *before)
 {
@@ -102,9 +119,7 @@ static void count(struct txn *txn, const struct change *change, const struct app
 		const struct held *held = &before->fields[field];
 		struct stamp stamp;
 
-		if (!(change->fields & UINT32_C(1) << field))
-			continue;
-		if (held->stamp_len > 0 && memcmp(by->stamps[field], held->stamp, STAMP_LEN) <= 0)
+		if (!(change->fields & UINT32_C(1) << field) || !wins(change, field, by, before))
 			continue;
 		stamp = stamp_decode(by->stamps[field]);
 		txn->shared_delta += digest_register(change->model, change->key, field, &change->values[field], &stamp);

@@ -83,20 +83,11 @@ int acks_note(struct acks *a, const struct ack *ack)
 	return 1;
 }
 
-int acks_note_vector(struct acks *a, const struct uuid *member, const struct vector *v)
+int acks_note_stream(struct acks *a, const struct uuid *member, const struct stream *s)
 {
-	int news = 0;
+	struct ack ack = {.member = *member, .stream = s->id, .position = s->position, .hlc = s->hlc};
 
-	for (size_t i = 0; i < v->count; i++) {
-		const struct stream *s = &v->items[i];
-		struct ack ack = {.member = *member, .stream = s->id, .position = s->position, .hlc = s->hlc};
-		int r = stream_is_whole(s) ? acks_note(a, &ack) : 0;
-
-		if (r < 0)
-			return r;
-		news |= r;
-	}
-	return news;
+	return stream_is_whole(s) ? acks_note(a, &ack) : 0;
 }
 
 uint64_t acks_position(const struct acks *a, const struct uuid *member, const struct stream_id *stream)
@@ -121,12 +112,12 @@ const struct ack *acks_greatest(const struct acks *a, const struct stream_id *st
 	return greatest;
 }
 
-void acks_keep(struct acks *a, bool (*is_member)(const void *arg, const struct uuid *member), const void *arg)
+void acks_keep(struct acks *a, bool (*keeps)(const void *arg, const struct ack *ack), const void *arg)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < a->count; i++) {
-		if (is_member(arg, &a->items[i].member))
+		if (keeps(arg, &a->items[i]))
 			a->items[kept++] = a->items[i];
 	}
 	a->count = kept;

@@ -37,8 +37,8 @@ void acks_release(struct acks *a);
 /* Keeps the greater position. Returns 1 when it is news, 0 when not. Errors: -ENOMEM, -ERR_TOO_LARGE. */
 int acks_note(struct acks *a, const struct ack *ack);
 
-/* Everything that a member's vector acknowledges: its logs and its whole state streams. */
-int acks_note_vector(struct acks *a, const struct uuid *member, const struct vector *v);
+/* What a member acknowledges by holding the stream: a log, or a state stream that is whole there. As acks_note. */
+int acks_note_stream(struct acks *a, const struct uuid *member, const struct stream *s);
 
 uint64_t acks_position(const struct acks *a, const struct uuid *member,
 		       const struct stream_id *stream); /* 0: unknown */
@@ -46,8 +46,8 @@ uint64_t acks_position(const struct acks *a, const struct uuid *member,
 /* The greatest position that anybody but `self` has acknowledged; borrowed. NULL: nobody has anything. */
 const struct ack *acks_greatest(const struct acks *a, const struct stream_id *stream, const struct uuid *self);
 
-/* Forgets everything about members that `is_member` denies. */
-void acks_keep(struct acks *a, bool (*is_member)(const void *arg, const struct uuid *member), const void *arg);
+/* Forgets those that `keeps` denies. */
+void acks_keep(struct acks *a, bool (*keeps)(const void *arg, const struct ack *ack), const void *arg);
 
 /* msgpack. decode: ret_a is replaced on success. Errors: -ERR_MALFORMED, -ERR_TOO_LARGE, -ENOMEM. */
 void acks_encode(const struct acks *a, struct buf *b);

@@ -126,6 +126,17 @@ int change_put_bytes(struct change_set *set, struct change *change, unsigned fie
 	return 0;
 }
 
+int value_cmp(enum field_type type, const struct value *a, const struct value *b)
+{
+	size_t least = a->len < b->len ? a->len : b->len;
+	int r;
+
+	if (type == FIELD_BOOL || type == FIELD_UINT)
+		return (a->number > b->number) - (a->number < b->number);
+	r = least > 0 ? memcmp(a->bytes, b->bytes, least) : 0;
+	return r != 0 ? r : (a->len > b->len) - (a->len < b->len);
+}
+
 void change_set_release(struct change_set *set)
 {
 	struct arena_block *block = set->arena;

@@ -25,6 +25,9 @@ struct value {
 	size_t len;
 };
 
+/* <0, 0, >0: numbers by size, others by their bytes. Of two values with one stamp the greater one is kept. */
+int value_cmp(enum field_type type, const struct value *a, const struct value *b);
+
 struct change {
 	const struct model *model;
 	struct uuid key[MODEL_KEY_MAX];

@@ -252,6 +252,15 @@ bool core_is_latest(const struct core *core, const struct stream *s)
 	return true;
 }
 
+bool core_keeps_ack(const void *arg, const struct ack *ack)
+{
+	const struct core *core = arg;
+	const struct stream_id *id = &ack->stream;
+
+	return core_is_member(core, &ack->member) && (id->kind == STREAM_LOG || vector_find(&core->own, id) ||
+						      !vector_current(&core->own, &id->origin.device, id->kind));
+}
+
 /* The stream of an earlier epoch is replaced by that of a later one. */
 static void drop_earlier(struct core *core, const struct stream *s)
 {
@@ -272,9 +281,13 @@ void core_moved(struct core *core, const struct stream *s)
 	struct stream moved = *s;
 	struct note *note = core_note(core, &moved.id);
 
+	bool news = !vector_find(&core->own, &moved.id);
+
 	drop_earlier(core, &moved);
 	if (vector_set(&core->own, &moved) == 0 && note)
 		note->revision = ++core->revision;
+	if (news)
+		acks_keep(&core->acks, core_keeps_ack, core);
 }
 
 int core_replica_failed(struct core *core, int result)
@@ -403,6 +416,7 @@ int core_committed(struct core *core, struct core_now now, const struct vector *
 static int replace_own(struct core *core, const struct vector *own)
 {
 	_cleanup_(vector_release) struct vector before = core->own;
+	bool news = false; /* a stream, perhaps of a later epoch */
 	int r;
 
 	core->own = VECTOR_INIT;
@@ -416,9 +430,12 @@ static int replace_own(struct core *core, const struct vector *own)
 		const struct stream *old = vector_find(&before, &own->items[i].id);
 		struct note *note = core_note(core, &own->items[i].id);
 
+		news |= !old;
 		if (note && (!old || memcmp(old, &own->items[i], sizeof(*old)) != 0))
 			note->revision = ++core->revision;
 	}
+	if (news)
+		acks_keep(&core->acks, core_keeps_ack, core);
 	return 0;
 }
 
@@ -430,11 +447,6 @@ int core_reload(struct core *core, struct core_now now, const struct vector *own
 	core->epoch = epoch;
 	r = replace_own(core, own);
 	return r < 0 ? r : core_step(core);
-}
-
-static bool keeps_acks(const void *arg, const struct uuid *member)
-{
-	return core_is_member(arg, member);
 }
 
 int core_members(struct core *core, struct core_now now, const struct uuid *members, size_t count,
@@ -451,7 +463,7 @@ int core_members(struct core *core, struct core_now now, const struct uuid *memb
 	core->members = copy;
 	core->member_count = count;
 	core_at(core, now);
-	acks_keep(&core->acks, keeps_acks, core);
+	acks_keep(&core->acks, core_keeps_ack, core);
 	buf_clear(&core->registers);
 	r = buf_append(&core->registers, registers, len);
 	for (size_t i = 0; i < core->peer_count && r == 0; i++) {
@@ -511,9 +523,9 @@ static int take_acks(struct core *core, const struct acks *acks)
 		const struct ack *ack = &acks->items[i];
 		int r;
 
-		if (!core_is_member(core, &ack->member) || uuid_cmp(&ack->member, &core->opts.self) == 0)
+		if (uuid_cmp(&ack->member, &core->opts.self) == 0)
 			continue;
-		r = acks_note(&core->acks, ack);
+		r = core_keeps_ack(core, ack) ? acks_note(&core->acks, ack) : 0;
 		if (r == -ENOMEM)
 			return r;
 		if (r == 1)

@@ -33,7 +33,7 @@
 #define CORE_PULL_TIMEOUT_MS	(60 * 1000)
 #define CORE_GRACE_MS		500 /* before a stream of an owner that is here is pulled from somebody else */
 #define CORE_PEERS_MAX		256
-#define CORE_BAN_MS		(10 * 60 * 1000) /* no dealings with a peer that broke the rules */
+#define CORE_BAN_MS		(10 * 60 * 1000) /* no dealings with a peer that broke the rules, or whose key two devices use */
 #define CORE_CLOCK_WARN_MS	(60 * 1000)
 #define CORE_RETRY_MS		(5 * 1000) /* after an error of the replica */
 #define CORE_LOG_RECORDS_MAX	200000	   /* then it is cut without waiting for who is away */

@@ -22,6 +22,7 @@ struct peer {
 	bool clock_differs, clock_warned;
 	bool clock_unsure; /* this device's clock was set since it told its own */
 	uint64_t banned_until_ms;
+	bool cloned; /* that is why: two devices use its key */
 	struct uuid instance, instance_before;
 	char software[MESSAGE_SOFTWARE_MAX + 1];
 	uint64_t epoch; /* of its present origin */
@@ -156,6 +157,8 @@ struct note *core_note(struct core *core, const struct stream_id *id);	       /*
 struct note *core_find_note(const struct core *core, const struct stream_id *id);
 void core_moved(struct core *core, const struct stream *s); /* a stream of `own` is now this */
 bool core_is_member(const struct core *core, const struct uuid *device);
+/* An acknowledgement (`arg` is the core) of a member, and not of a state stream that a later epoch has replaced. */
+bool core_keeps_ack(const void *arg, const struct ack *ack);
 bool core_is_own(const struct core *core, const struct stream_id *id); /* of this device's present epoch */
 bool core_takes(const struct core *core, const struct stream_id *id);
 bool core_is_latest(const struct core *core, const struct stream *s); /* no later epoch of a state stream is known */

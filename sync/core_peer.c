@@ -91,7 +91,9 @@ int core_peer_up(struct core *core, struct core_now now, const struct uuid *devi
 	peer->push_count = peer->unacknowledged = 0;
 	vector_clear(&peer->vector);
 	if (now.mono_ms < peer->banned_until_ms)
-		return peer_close(core, peer, MESSAGE_ERROR_RULES, "broke the rules before");
+		return peer->cloned ? peer_close(core, peer, MESSAGE_ERROR_CLONE, "two devices with one key")
+				    : peer_close(core, peer, MESSAGE_ERROR_RULES, "broke the rules before");
+	peer->cloned = false;
 	r = peer_say_hello(core, peer);
 	return r < 0 ? r : core_step(core);
 }
@@ -213,14 +215,15 @@ static int judge_clock(struct core *core, struct peer *peer, uint64_t wall_ms)
 
 static int acknowledge(struct core *core, struct peer *peer, const struct vector *v)
 {
-	int r;
+	for (size_t i = 0; i < v->count; i++) {
+		const struct ack ack = {.member = peer->device, .stream = v->items[i].id};
+		int r = core_keeps_ack(core, &ack) ? acks_note_stream(&core->acks, &peer->device, &v->items[i]) : 0;
 
-	if (!core_is_member(core, &peer->device))
-		return 0;
-	r = acks_note_vector(&core->acks, &peer->device, v);
-	if (r == 1)
-		core->acks_dirty = true;
-	return r == -ENOMEM ? r : 0;
+		if (r == -ENOMEM)
+			return r;
+		core->acks_dirty |= r == 1;
+	}
+	return 0;
 }
 
 int peer_learn(struct core *core, struct peer *peer, const struct vector *v, bool partial)
@@ -258,6 +261,16 @@ static bool is_clone(const struct peer *peer, const struct uuid *instance)
 	       uuid_cmp(instance, &peer->instance) != 0;
 }
 
+/* Which of them is the copy cannot be known. Later the first one that comes is let in: the other may be gone by then,
+ * and if it is not, that shows again. */
+static int refuse_both(struct core *core, struct peer *peer)
+{
+	peer->instance = peer->instance_before = (struct uuid){0};
+	peer->banned_until_ms = core->now.mono_ms + CORE_BAN_MS;
+	peer->cloned = true;
+	return refuse(core, peer, CORE_EVENT_PEER_CLONE, MESSAGE_ERROR_CLONE, "two devices with one key");
+}
+
 static int accept(struct core *core, struct peer *peer, const struct message_hello *hello)
 {
 	bool again = peer->greeted;
@@ -292,8 +305,10 @@ int peer_hello(struct core *core, struct peer *peer, const struct message_hello 
 		return refuse(core, peer, CORE_EVENT_PEER_VERSION, MESSAGE_ERROR_VERSION, "no version that both speak");
 	if (uuid_cmp(&hello->library, &core->opts.library) != 0)
 		return refuse(core, peer, CORE_EVENT_PEER_LIBRARY, MESSAGE_ERROR_LIBRARY, "another library");
-	if (uuid_cmp(&peer->device, &core->opts.self) == 0 || is_clone(peer, &hello->instance))
+	if (uuid_cmp(&peer->device, &core->opts.self) == 0)
 		return refuse(core, peer, CORE_EVENT_PEER_CLONE, MESSAGE_ERROR_CLONE, "two devices with one key");
+	if (is_clone(peer, &hello->instance))
+		return refuse_both(core, peer);
 	return accept(core, peer, hello);
 }
 

@@ -10,11 +10,14 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/random.h"
 #include "mount/replicator.h"
 #include "store/collection.h"
 #include "store/event.h"
 #include "store/replica.h"
+#include "sync/hlc.h"
+#include "sync/message.h"
 #include "tests/lib/library.h"
 
 enum { TAGS = 1000, LIMIT_MS = 60 * 1000 };
@@ -37,6 +40,7 @@ struct side {
 };
 
 static struct side sides[2];
+static unsigned closed; /* connections that were ended */
 static uv_loop_t loop;
 static uv_timer_t limit;
 
@@ -95,7 +99,7 @@ static void on_arrived(uv_async_t *arrived)
 
 static void on_close(void *arg, const struct uuid *peer)
 {
-	fail_msg("a connection was ended");
+	closed++;
 }
 
 static void on_members(void *arg)
@@ -158,6 +162,7 @@ static int setup(void **state)
 	library = uuid_random();
 	assert_int_equal(uv_loop_init(&loop), 0);
 	memset(sides, 0, sizeof(sides));
+	closed = 0;
 	for (int i = 0; i < 2; i++) {
 		sides[i].other = &sides[1 - i];
 		open_side(&sides[i], (char)('a' + i), &library);
@@ -255,14 +260,67 @@ static void commits_on_both(void **state)
 		pthread_join(sides[i].writer, NULL);
 		assert_int_equal(event_list(sides[i].library.store, 100, complain, NULL), 0);
 	}
+	assert_int_equal(closed, 0);
 	assert_int_equal(replicator_vector(sides[0].replicator)->shared_digest,
 			 replicator_vector(sides[1].replicator)->shared_digest);
+	uv_close((uv_handle_t *)&limit, NULL);
+}
+
+/* --- a peer that claims to have more of this device than there is --- */
+
+static void claim_more(struct side *s, const struct uuid *peer)
+{
+	_cleanup_(vector_release) struct vector all = VECTOR_INIT;
+	_cleanup_(buf_release) struct buf bytes = BUF_INIT;
+	const struct store_info *info = store_info(s->library.store);
+	struct message m = {.kind = MESSAGE_HELLO,
+			    .hello = {.version_min = 1,
+				      .version_max = MESSAGE_VERSION,
+				      .library = info->library,
+				      .instance = *peer,
+				      .wall_ms = clock_wall_ms(),
+				      .epoch = 5}};
+	const struct stream_id log = {.origin = {.device = info->device, .epoch = info->epoch}, .kind = STREAM_LOG};
+	struct stream more;
+
+	assert_int_equal(vector_copy(replicator_vector(s->replicator), &all), 0);
+	more = *vector_find(&all, &log);
+	more.position += 10;
+	more.hash[0] ^= 1;
+	more.hlc = hlc_tick(&(struct hlc){.last = all.clock}, clock_wall_ms());
+	assert_int_equal(vector_set(&m.hello.vector, &more), 0);
+	assert_int_equal(message_encode(&m, &bytes), 0);
+	vector_release(&m.hello.vector);
+	replicator_up(s->replicator, peer);
+	replicator_message(s->replicator, peer, bytes.data, bytes.len);
+}
+
+static void claims_are_believed_for_a_while(void **state)
+{
+	struct side *s = &sides[0];
+	const struct uuid members[] = {*id_of(s), *id_of(s->other)};
+	const struct store_info *info = store_info(s->library.store);
+
+	replicator_members(s->replicator, members, 2, NULL, 0);
+	uv_timer_init(&loop, &limit);
+	uv_timer_start(&limit, on_limit, LIMIT_MS, 0);
+	for (int i = 0; i < 3; i++) {
+		uint64_t before = info->epoch;
+
+		claim_more(s, id_of(s->other));
+		while (info->epoch == before || !is_told(s))
+			uv_run(&loop, UV_RUN_ONCE);
+		assert_int_equal(closed, 0);
+	}
+	claim_more(s, id_of(s->other));
+	assert_int_equal(closed, 1); /* at once: no job was begun */
 	uv_close((uv_handle_t *)&limit, NULL);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(claims_are_believed_for_a_while, setup, teardown),
 	    cmocka_unit_test_setup_teardown(commits_on_both, setup, teardown),
 	};
 

@@ -128,7 +128,11 @@ bool mem_put_register(struct memory *m, struct mem_record *rec, unsigned field, 
 	struct mem_register *reg = &rec->fields[field];
 	bool again = over_hlc != 0 && reg->stamp.hlc == over_hlc && uuid_cmp(&reg->stamp.device, &stamp->device) == 0;
 
-	if (!again && stamp_cmp(stamp, &reg->stamp) <= 0)
+	int order = stamp_cmp(stamp, &reg->stamp);
+
+	if (order == 0)
+		order = value_cmp(rec->model->fields[field].type, value, &reg->value);
+	if (!again && order <= 0)
 		return false;
 	m->shared_digest -= digest_register(rec->model, rec->key, field, &reg->value, &reg->stamp);
 	free((void *)reg->value.bytes);

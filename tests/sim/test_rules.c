@@ -523,6 +523,16 @@ static void another_version(void **state)
 	assert_int_equal(s->events[CORE_EVENT_PEER_VERSION], 1);
 }
 
+static bool is_online(const struct solo *s, const struct uuid *device)
+{
+	struct core_peer peer;
+
+	for (size_t i = 0; core_peer_at(s->core, i, &peer); i++)
+		if (uuid_cmp(&peer.device, device) == 0)
+			return peer.online;
+	return false;
+}
+
 static void two_with_one_key(void **state)
 {
 	struct solo *s = *state;
@@ -534,6 +544,19 @@ static void two_with_one_key(void **state)
 	give(s, &forger, &first); /* and the one before is still there */
 	assert_int_equal(s->events[CORE_EVENT_PEER_CLONE], 1);
 	assert_int_equal(s->said, MESSAGE_ERROR_CLONE);
+
+	/* Neither is let in for a while; then one is, as the other may be gone. */
+	core_peer_up(s->core, s->now, &forger);
+	settle(s);
+	give(s, &forger, &second);
+	assert_false(is_online(s, &forger));
+	s->now.mono_ms += CORE_BAN_MS;
+	s->now.wall_ms += CORE_BAN_MS;
+	core_peer_up(s->core, s->now, &forger);
+	first.hello.wall_ms += CORE_BAN_MS;
+	give(s, &forger, &first);
+	assert_true(is_online(s, &forger));
+	assert_int_equal(s->events[CORE_EVENT_PEER_CLONE], 1);
 }
 
 static void silence_is_absence(void **state)
@@ -650,6 +673,31 @@ static void pushes_coalesce(void **state)
 	assert_true(s->sent.len > 0 && s->sent.data[1] == MESSAGE_HEARTBEAT); /* they hear how far it is, and pull */
 }
 
+/* Nobody needs to know any more who has what of a stream that is no more; and it does not come back from others. */
+static void acknowledgements_of_replaced_epochs_go(void **state)
+{
+	struct solo *s = *state;
+	_cleanup_(vector_release) struct vector own = VECTOR_INIT, its = VECTOR_INIT;
+	struct stream old = {.id = stream_of(&honest, MODEL_LOCATION), .started = WALL_MS << 16, .position = 5, .head = 5};
+	struct stream later = old;
+	struct message m = hello_of(&honest, NULL);
+
+	assert_int_equal(vector_set(&its, &old), 0);
+	m.hello.vector = its;
+	give(s, &honest, &m);
+	assert_true(acks_position(core_acks(s->core), &honest, &old.id) == 5);
+
+	later.id.origin.epoch++;
+	later.started++;
+	memory_ops.vector(s->replica, &own);
+	assert_int_equal(vector_set(&own, &later), 0);
+	core_reload(s->core, s->now, &own, EPOCH);
+	settle(s);
+	assert_true(acks_position(core_acks(s->core), &honest, &old.id) == 0);
+	give(s, &honest, &m);
+	assert_true(acks_position(core_acks(s->core), &honest, &old.id) == 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -674,6 +722,7 @@ int main(void)
 	    TEST(another_library),
 	    TEST(another_version),
 	    TEST(two_with_one_key),
+	    TEST(acknowledgements_of_replaced_epochs_go),
 	    TEST(silence_is_absence),
 	    TEST(goodbye_is_believed),
 	    TEST(stopping_says_goodbye),

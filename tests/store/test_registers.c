@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/random.h"
+#include "store/apply.h"
 #include "store/collection.h"
 #include "store/device.h"
 #include "store/internal.h"
@@ -366,10 +367,55 @@ static void test_a_forged_device_is_refused(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* --- equal stamps --- */
+
+struct naming {
+	struct change_set set;
+	struct stamp stamp;
+};
+
+static int apply_naming(struct txn *txn, void *arg)
+{
+	const struct naming *n = arg;
+
+	return apply_change_set(txn, &n->set, &n->stamp);
+}
+
+static void name_tag(struct library *l, const struct stamp *stamp, const struct uuid *tag, const char *name, uint64_t live)
+{
+	struct naming n = {.set = CHANGE_SET_INIT, .stamp = *stamp};
+	struct change *change;
+
+	assert_int_equal(change_set_add(&n.set, MODEL_TAG, tag, NULL, &change), 0);
+	assert_int_equal(change_put_bytes(&n.set, change, COLLECTION_NAME, name, strlen(name)), 0);
+	assert_int_equal(change_put_number(change, COLLECTION_LIVE, live), 0);
+	assert_int_equal(library_write(l, apply_naming, &n), 0);
+	change_set_release(&n.set);
+}
+
+/* Two histories of one origin may have given one stamp twice: whoever hears of them in which order, all agree. */
+static void test_equal_stamps(void **state)
+{
+	struct library *l = *state;
+	const struct stamp stamp = {.hlc = UINT64_C(1000) << 16, .device = uuid_random()};
+	const struct uuid tag = uuid_random();
+
+	name_tag(&l[0], &stamp, &tag, "sun", 1);
+	name_tag(&l[0], &stamp, &tag, "sunday", 0);
+	name_tag(&l[1], &stamp, &tag, "sunday", 0);
+	name_tag(&l[1], &stamp, &tag, "sun", 1);
+	assert_equal(&l[0], &l[1], REGISTERS_OF(MODEL_TAG));
+	assert_int_equal(step_number(l[0].store, "SELECT count(*) FROM collection WHERE name = 'sunday' AND live = 1"), 1);
+	assert_int_equal(step_number(l[0].store, "SELECT digest FROM library"), step_number(l[1].store, "SELECT digest FROM library"));
+	library_assert_clean(&l[0]);
+	library_assert_clean(&l[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_two_become_equal),
+	    TEST(test_equal_stamps),
 	    TEST(test_in_small_pieces),
 	    TEST(test_only_the_kinds_that_were_asked_for),
 	    TEST(test_joining),

@@ -498,9 +498,11 @@ static void test_registers_are_independent_and_order_free(void **state)
 	assert_string_equal(tags(l), "");
 	remote_tag(l, "t", "t", 1, stamp_of(l, now, 7));
 	assert_string_equal(tags(l), "renamed");
-	/* The same stamp again, and one that is equal but for the device. */
-	remote_tag(l, "t", "twice", 1, stamp_of(l, now + 5, 7));
+	/* The same stamp again: the greater value; and one that is equal but for the device. */
+	remote_tag(l, "t", "again", 1, stamp_of(l, now + 5, 7));
 	assert_string_equal(tags(l), "renamed");
+	remote_tag(l, "t", "twice", 1, stamp_of(l, now + 5, 7));
+	assert_string_equal(tags(l), "twice");
 	remote_tag(l, "t", "by eight", 1, stamp_of(l, now + 5, 8));
 	assert_string_equal(tags(l), "by eight");
 	remote_tag(l, "t", "by six", 1, stamp_of(l, now + 5, 6));
