@@ -290,15 +290,50 @@ static int set_address(struct call *call, const struct uuid *device, bool add)
 		   : peer_remove_address(call->library->store, device, address);
 }
 
+/* "200k", "2M", "off": bytes a second, both ways together. */
+static int read_limit(struct call *call, uint64_t *ret_limit)
+{
+	const char *word = call->args->words[2];
+	char *end;
+	unsigned long long number;
+
+	*ret_limit = 0;
+	if (strcmp(word, "off") == 0)
+		return 0;
+	number = strtoull(word, &end, 10);
+	if (*word >= '0' && *word <= '9' && (strcmp(end, "k") == 0 || strcmp(end, "M") == 0) && number > 0 && number < 1000000) {
+		*ret_limit = number * (*end == 'k' ? 1000 : 1000000);
+		return 0;
+	}
+	out_error(call->out, "'%s' is no limit: write 200k or 2M (bytes a second), or off", word);
+	return -EINVAL;
+}
+
+static int set_limit(struct call *call, const struct uuid *device)
+{
+	struct peer peer;
+	uint64_t limit;
+	int r = read_limit(call, &limit);
+
+	if (r == 0)
+		r = peer_get(call->library->store, device, &peer);
+	if (r < 0)
+		return r;
+	peer.settings.limit_bytes = limit;
+	return peer_set(call->library->store, device, &peer.settings);
+}
+
 static int set(struct call *call, const struct uuid *device)
 {
 	const char *what = call->args->words[1];
 
 	if (strcmp(what, "sync") == 0 || strcmp(what, "files") == 0)
 		return set_switch(call, device, what[0] == 'f');
+	if (strcmp(what, "limit") == 0)
+		return set_limit(call, device);
 	if (strcmp(what, "address") == 0 || strcmp(what, "no-address") == 0)
 		return set_address(call, device, what[0] == 'a');
-	out_error(call->out, "'%s' cannot be set: sync, files, address and no-address can", what);
+	out_error(call->out, "'%s' cannot be set: sync, files, limit, address and no-address can", what);
 	return -EINVAL;
 }
 

@@ -294,10 +294,11 @@ static const struct command commands[] = {
     },
     {
 	.name = "device set",
-	.usage = "DEVICE sync on|off | address HOST:PORT | no-address HOST:PORT | files on|off",
+	.usage = "DEVICE sync on|off | files on|off | limit RATE|off | address HOST:PORT | no-address HOST:PORT",
 	.summary = "say how this device deals with another one",
 	.text = "sync       whether anything is exchanged with it\n"
 		"address    where to try it, besides what discovery finds; no-address takes that back\n"
+		"limit      bytes a second that go there and come from there, as in 200k or 2M\n"
 		"files      whether its list of files is taken: off leaves its tags and locations only\n"
 		"What is set holds on this device alone.\n",
 	.run = cmd_device_set,

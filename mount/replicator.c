@@ -5,8 +5,8 @@
  * that was read when they ended: each report reads it anew, on the loop, and what the core holds never goes back.
  * Positions and sums are of one read transaction, or a peer at equal positions would seem to have other rows.
  *
- * Messages that the node cannot take wait in their peer's outbox, in order. The core bounds what is on its way to one
- * peer, so an outbox is small; one that grows beyond OUTBOX_BYTES ends the connection. */
+ * Messages go through their peer's outbox, in order, as fast as the node takes them and its limit allows. The core bounds
+ * what is on its way to one peer, so an outbox is small; one that grows beyond OUTBOX_BYTES ends the connection. */
 #include "mount/replicator.h"
 
 #include <errno.h>
@@ -18,27 +18,21 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "mount/outbox.h"
 #include "mount/sync_events.h"
 #include "store/ack.h"
 #include "store/replica.h"
 #include "sync/model.h"
 
-#define OUTBOX_BYTES (32 * 1024 * 1024)
 #define ACKS_SAVE_MS 2000
 #define SOFTWARE     "shelf 0.1"
 #define CLAIMS_MAX   3 /* epochs because of what a peer claims, in CLAIMS_MS */
 #define CLAIMS_MS    (10 * 60 * 1000)
 
-struct parcel { /* a message that waits */
-	struct buf bytes;
-	struct parcel *next;
-};
-
-struct outbox {
+struct correspondent { /* one for each peer that was ever up */
 	struct uuid peer;
-	struct parcel *first, **last;
-	size_t bytes;
-	struct outbox *next;
+	struct outbox box;
+	struct correspondent *next;
 };
 
 struct replicator {
@@ -47,7 +41,8 @@ struct replicator {
 	uv_timer_t wake;
 	uv_timer_t save; /* of acknowledgements */
 	uint64_t acks_saved; /* revision of those in sync.db */
-	struct outbox *outboxes;
+	struct correspondent *correspondents;
+	uv_timer_t pace; /* of limits */
 	unsigned jobs;
 	unsigned handles;   /* that are not closed yet */
 	bool epoch_running; /* a job begins an epoch: what is committed meanwhile is told with its result */
@@ -79,56 +74,21 @@ static void pump(struct replicator *r);
 
 /* --- sending --- */
 
-static void parcel_free(struct parcel *p)
-{
-	buf_release(&p->bytes);
-	free(p);
-}
-
-static void outbox_clear(struct outbox *box)
-{
-	while (box->first) {
-		struct parcel *p = box->first;
-		box->first = p->next;
-		parcel_free(p);
-	}
-	box->last = &box->first;
-	box->bytes = 0;
-}
-
 static struct outbox *outbox_of(struct replicator *r, const struct uuid *peer)
 {
-	struct outbox *box;
+	struct correspondent *c;
 
-	for (box = r->outboxes; box; box = box->next)
-		if (uuid_cmp(&box->peer, peer) == 0)
-			return box;
-	box = calloc(1, sizeof(*box));
-	if (!box)
+	for (c = r->correspondents; c; c = c->next)
+		if (uuid_cmp(&c->peer, peer) == 0)
+			return &c->box;
+	c = calloc(1, sizeof(*c));
+	if (!c)
 		return NULL;
-	box->peer = *peer;
-	box->last = &box->first;
-	box->next = r->outboxes;
-	r->outboxes = box;
-	return box;
-}
-
-/* Takes over the bytes. */
-static int put_away(struct outbox *box, struct buf *bytes)
-{
-	struct parcel *p;
-
-	if (box->bytes + bytes->len > OUTBOX_BYTES)
-		return -ENOBUFS;
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	p->bytes = *bytes;
-	*bytes = BUF_INIT;
-	*box->last = p;
-	box->last = &p->next;
-	box->bytes += p->bytes.len;
-	return 0;
+	c->peer = *peer;
+	outbox_init(&c->box);
+	c->next = r->correspondents;
+	r->correspondents = c;
+	return &c->box;
 }
 
 /* Messages come in order or not at all: a connection that loses one ends. */
@@ -140,40 +100,56 @@ static void tell_unsent(struct replicator *r, const struct uuid *peer, int resul
 	r->opts.close(r->opts.arg, peer);
 }
 
+static void pace(uv_timer_t *timer);
+
+/* Sends what may go. */
+static void flush(struct replicator *r, const struct uuid *peer, struct outbox *box)
+{
+	const struct buf *bytes;
+	int result = 0;
+
+	while (result >= 0 && (bytes = outbox_first(box))) {
+		uint64_t wait_ms = outbox_wait_ms(box, clock_monotonic_ms());
+
+		if (wait_ms > 0) {
+			if (!uv_is_active((uv_handle_t *)&r->pace) || uv_timer_get_due_in(&r->pace) > wait_ms)
+				uv_timer_start(&r->pace, pace, wait_ms, 0);
+			return;
+		}
+		result = r->opts.send(r->opts.arg, peer, bytes->data, bytes->len);
+		if (result == -EAGAIN)
+			return;
+		outbox_count(box, bytes->len);
+		outbox_drop(box); /* what comes after a gap is of no use: an error ends it */
+	}
+	tell_unsent(r, peer, result);
+}
+
+static void pace(uv_timer_t *timer)
+{
+	struct replicator *r = timer->data;
+
+	for (struct correspondent *c = r->correspondents; c; c = c->next)
+		flush(r, &c->peer, &c->box);
+}
+
 static void send_message(struct replicator *r, const struct uuid *peer, struct buf *bytes)
 {
 	struct outbox *box = outbox_of(r, peer);
-	int result = -ENOMEM;
+	int result = box ? outbox_put(box, bytes) : -ENOMEM;
 
-	if (box && !box->first)
-		result = r->opts.send(r->opts.arg, peer, bytes->data, bytes->len);
-	else if (box)
-		result = -EAGAIN;
-	if (result == -EAGAIN)
-		result = put_away(box, bytes);
-	tell_unsent(r, peer, result);
+	if (result < 0)
+		tell_unsent(r, peer, result);
+	else
+		flush(r, peer, box);
 }
 
 void replicator_writable(struct replicator *r, const struct uuid *peer)
 {
 	struct outbox *box = outbox_of(r, peer);
-	int result = 0;
 
-	while (box && box->first) {
-		struct parcel *p = box->first;
-
-		result = r->opts.send(r->opts.arg, peer, p->bytes.data, p->bytes.len);
-		if (result == -EAGAIN)
-			return;
-		box->first = p->next;
-		if (!box->first)
-			box->last = &box->first;
-		box->bytes -= p->bytes.len;
-		parcel_free(p);
-		if (result < 0)
-			break; /* what comes after a gap is of no use */
-	}
-	tell_unsent(r, peer, result);
+	if (box)
+		flush(r, peer, box);
 }
 
 /* --- jobs --- */
@@ -480,6 +456,10 @@ void replicator_down(struct replicator *r, const struct uuid *peer)
 
 void replicator_message(struct replicator *r, const struct uuid *peer, const void *message, size_t len)
 {
+	struct outbox *box = outbox_of(r, peer);
+
+	if (box)
+		outbox_count(box, len);
 	core_message(r->core, now_of(), peer, message, len);
 	pump(r);
 }
@@ -504,6 +484,10 @@ static const uint8_t state_kinds[] = {MODEL_LOCATION, MODEL_ENTRY, MODEL_AUDIT, 
 
 void replicator_set(struct replicator *r, const struct uuid *peer, const struct peer_settings *settings)
 {
+	struct outbox *box = outbox_of(r, peer);
+
+	if (box)
+		outbox_limit(box, settings->limit_bytes, clock_monotonic_ms());
 	core_enable_peer(r->core, now_of(), peer, settings->sync);
 	for (size_t i = 0; i < sizeof(state_kinds); i++)
 		core_take(r->core, now_of(), peer, state_kinds[i],
@@ -568,8 +552,9 @@ int replicator_new(const struct replicator_opts *opts, struct replicator **ret_r
 	}
 	uv_timer_init(opts->loop, &r->wake);
 	uv_timer_init(opts->loop, &r->save);
-	r->wake.data = r->save.data = r;
-	r->handles = 2;
+	uv_timer_init(opts->loop, &r->pace);
+	r->wake.data = r->save.data = r->pace.data = r;
+	r->handles = 3;
 	*ret_replicator = r;
 	pump(r);
 	return 0;
@@ -579,11 +564,11 @@ static void finish(struct replicator *r)
 {
 	if (r->jobs > 0 || r->handles > 0)
 		return;
-	while (r->outboxes) {
-		struct outbox *box = r->outboxes;
-		r->outboxes = box->next;
-		outbox_clear(box);
-		free(box);
+	while (r->correspondents) {
+		struct correspondent *c = r->correspondents;
+		r->correspondents = c->next;
+		outbox_clear(&c->box);
+		free(c);
 	}
 	core_free(r->core);
 	if (r->done)
@@ -607,6 +592,7 @@ void replicator_close(struct replicator *r, void (*done)(void *arg), void *arg)
 	r->done_arg = arg;
 	uv_close((uv_handle_t *)&r->wake, on_closed);
 	uv_close((uv_handle_t *)&r->save, on_closed);
+	uv_close((uv_handle_t *)&r->pace, on_closed);
 }
 
 /* --- looking --- */

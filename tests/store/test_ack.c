@@ -56,9 +56,9 @@ static void test_saved_and_loaded(void **state)
 	assert_int_equal(acks_position(&loaded, &c.member, &c.stream), 9);
 }
 
-static bool is_first(const void *arg, const struct uuid *member)
+static bool is_first(const void *arg, const struct ack *ack)
 {
-	return member->bytes[0] == 1;
+	return ack->member.bytes[0] == 1;
 }
 
 static void test_members_that_went(void **state)
