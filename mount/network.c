@@ -153,6 +153,8 @@ static int tell_members(struct network *n, struct db *db, struct members *member
 	if (!contains(members, self) && members->count < KEYRING_PEERS_MAX)
 		members->ids[members->count++] = *self;
 	replicator_members(n->replicator, members->ids, members->count, registers.data, registers.len);
+	if (n->discovery) /* a new member may have announced itself before we knew it */
+		discovery_tell_again(n->discovery);
 	return 0;
 }
 
