@@ -289,5 +289,28 @@ def clumsy(home):
         equal(process.returncode, 0, "the other side")
 
 
+def killed(home):
+    """A join that is killed leaves a library that has joined, or nothing that is in the way of the next one."""
+    with lan.Lan(home) as net:
+        a, = begin(net, "desktop")
+        for i, ms in enumerate((2, 10, 18, 26, 34, 60)):
+            b = net.device(f"laptop {i}")
+            code, process = a.pair()
+            guest = b.start("join", code, b.lib, "--device", b.name)
+            guest.stderr.readline()  # it has found the other one
+            time.sleep(ms / 1000)
+            for pid in lib.processes_naming(b.lib):
+                lib.errno_of(os.kill, pid, signal.SIGKILL)
+            guest.communicate()
+            process.terminate()
+            process.communicate(timeout=20 * lib.PATIENCE)
+            if not os.path.exists(b.lib):
+                lan.let_in(a, b)
+            b.mount()
+            each_sees_the_other(a, b)
+            equal([n for n in os.listdir(b.dir) if "joining" in n], [], "nothing half made is left")
+            b.unmount()
+
+
 # The longest first.
-lan.run(cable, three, wrong_codes, bad_line, clumsy, found, removed, by_broadcast, by_address, one_way, clocks, repaired)
+lan.run(cable, three, wrong_codes, bad_line, clumsy, killed, found, removed, by_broadcast, by_address, one_way, clocks, repaired)
