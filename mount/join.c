@@ -93,8 +93,9 @@ static int fill(const struct library_join_opts *opts, const char *dir, struct ou
 
 static void remove_library(const char *dir)
 {
-	static const char *const names[] = {"database.db", "database.db-wal", "database.db-shm", "database.db-journal", "sync.db",
-					    "sync.db-journal", "sync.db-wal", "sync.db-shm", "lock"};
+	static const char *const names[] = {"database.db",	   "database.db-wal", "database.db-shm",
+					    "database.db-journal", "sync.db",	      "sync.db-journal",
+					    "sync.db-wal",	   "sync.db-shm",     "lock"};
 	char path[4200];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

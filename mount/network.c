@@ -548,12 +548,12 @@ static int do_pair_open(void *arg)
 	struct question *q = arg;
 	struct network *n = q->network;
 	const struct pairing_window_opts opts = {
-		.loop = loop_uv(n->loop),
-		.store = n->store,
-		.key = n->key,
-		.discovery = n->discovery,
-		.clock_confirmed = on_clock_confirmed,
-		.arg = n,
+	    .loop = loop_uv(n->loop),
+	    .store = n->store,
+	    .key = n->key,
+	    .discovery = n->discovery,
+	    .clock_confirmed = on_clock_confirmed,
+	    .arg = n,
 	};
 	int r;
 

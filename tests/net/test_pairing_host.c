@@ -231,7 +231,8 @@ static void verdicts(void **state)
 	}
 }
 
-/* The guest leaves before it has told anything of itself: for the host that is one who broke off, and the code stays good. */
+/* The guest leaves before it has told anything of itself: for the host that is one who broke off, and the code stays
+ * good. */
 static void a_guest_may_leave(void **state)
 {
 	static const enum pairing_outcome all[] = {PAIRING_ALREADY_MEMBER, PAIRING_REFUSED, PAIRING_PAIRED};
@@ -275,7 +276,8 @@ static void the_payload_is_renewed(void **state)
 	g = visit(&s, &h, GUEST_SEED, pairing_host_code(h.host));
 	street_run(&s, test_host_is_over, &h);
 	assert_int_equal(g.outcome, PAIRING_REFUSED);
-	assert_memory_equal(g.peer_key, h.keys.public_key, KEY_PUBLIC_LEN); /* one that is refused still knows by whom */
+	assert_memory_equal(g.peer_key, h.keys.public_key,
+			    KEY_PUBLIC_LEN); /* one that is refused still knows by whom */
 	assert_int_equal(g.peer_payload.len, 3);
 	assert_memory_equal(g.peer_payload.data, "new", 3);
 	test_guest_close(&g);
