@@ -46,8 +46,8 @@ struct joining {
 	enum pairing_outcome outcome;
 	int error;
 	bool cancelled;
-	int refused;	/* why we have left; 0: we have not */
-	bool was_asked; /* the other device knows of this one: it may have let it in */
+	int refused;			  /* why we have left; 0: we have not */
+	bool was_asked;			  /* the other device knows of this one: it may have let it in */
 	struct introduction introduction; /* owned; of PAIRED and REFUSED */
 	struct uuid peer;
 	char address[HOSTPORT_TEXT_MAX]; /* empty: none */
@@ -126,7 +126,8 @@ static enum pairing_outcome on_decide(void *arg, const uint8_t *peer_key, const 
 		r = library_join_check(&introduction.library, j->call->out);
 		introduction_release(&introduction);
 	} else {
-		out_error(j->call->out, "the other device introduces itself in a way that this version does not understand");
+		out_error(j->call->out,
+			  "the other device introduces itself in a way that this version does not understand");
 	}
 	j->refused = r;
 	return r < 0 ? PAIRING_REFUSED : PAIRING_PAIRED;
@@ -155,13 +156,13 @@ static int run_guest(struct joining *j, const char *code)
 	const char *addresses[PAIRING_ADDRESSES_MAX];
 	struct network_options options;
 	struct pairing_guest_opts opts = {
-		.code = code,
-		.static_secret = key_secret(j->key),
-		.time_ms = j->wait_ms,
-		.progress = on_progress,
-		.decide = on_decide,
-		.end = on_end,
-		.arg = j,
+	    .code = code,
+	    .static_secret = key_secret(j->key),
+	    .time_ms = j->wait_ms,
+	    .progress = on_progress,
+	    .decide = on_decide,
+	    .end = on_end,
+	    .arg = j,
 	};
 	const char *value;
 	int r = introduction_of_device(j->device_name, clock_wall_ms(), &payload);
@@ -226,8 +227,9 @@ static const struct ending endings[] = {
 static void tell_doubt(const struct joining *j)
 {
 	if (j->was_asked && (j->cancelled || j->outcome == PAIRING_HUNG_UP || j->outcome == PAIRING_TIMED_OUT))
-		out_note(j->call->out, "If the other device says that this one has joined, take it away there with `shelf device "
-				       "remove` before you try again.");
+		out_note(j->call->out,
+			 "If the other device says that this one has joined, take it away there with `shelf device "
+			 "remove` before you try again.");
 }
 
 static bool tell_clocks(const struct joining *j)
@@ -237,7 +239,8 @@ static bool tell_clocks(const struct joining *j)
 
 	if (offset_ms != 0)
 		out_error(j->call->out,
-			  "the clock of this device is %s that of the other one: set the clocks, then `shelf pair` again there",
+			  "the clock of this device is %s that of the other one: set the clocks, then `shelf pair` "
+			  "again there",
 			  out_offset_text(offset_ms, apart));
 	return offset_ms != 0;
 }

@@ -127,8 +127,10 @@ static int tell_refusal(struct call *call, const struct pairing_news *news)
 	if (news->error == -EACCES)
 		return tell_removed(call);
 	if (news->error != -ERR_AHEAD)
-		return out_fail(call->out, news->error, "'%s' had the right code, but could not be let in", news->device);
-	out_error(call->out, "'%s' had the right code, but its clock is %s this one's: set the clocks, then `shelf pair` again",
+		return out_fail(call->out, news->error, "'%s' had the right code, but could not be let in",
+				news->device);
+	out_error(call->out,
+		  "'%s' had the right code, but its clock is %s this one's: set the clocks, then `shelf pair` again",
 		  news->device, out_offset_text(news->clock_offset_ms, apart));
 	return EXITCODE_NOT_ALLOWED;
 }
@@ -204,8 +206,9 @@ static void hand_over(struct call *call, const struct uuid *device)
 			break;
 		if (online) {
 			since_ms = clock_monotonic_ms();
-			out_progress(call->out, "Handing over the catalogue: %s changes to go",
-				     out_count_text(peer.has_core ? peer.core.behind_log + peer.core.behind_state : 0, left));
+			out_progress(
+			    call->out, "Handing over the catalogue: %s changes to go",
+			    out_count_text(peer.has_core ? peer.core.behind_log + peer.core.behind_state : 0, left));
 		}
 		nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
 	}

@@ -232,8 +232,10 @@ static const struct command commands[] = {
 	.name = "pair",
 	.usage = "",
 	.summary = "let another device into the library, by a code",
-	.text = "Shows a code, to be typed on the other device: `shelf join CODE LIBRARY`. It is good for five minutes, one\n"
-		"device and three tries. Whoever is let in can see and change everything in the library, and let in others.\n"
+	.text = "Shows a code, to be typed on the other device: `shelf join CODE LIBRARY`. It is good for five "
+		"minutes, one\n"
+		"device and three tries. Whoever is let in can see and change everything in the library, and let in "
+		"others.\n"
 		"The options are for a library that is neither mounted nor served.\n",
 	.run = cmd_pair,
 	.options = {OPTION_LISTEN, OPTION_INTERFACE, OPTION_NO_DISCOVERY},
@@ -242,9 +244,11 @@ static const struct command commands[] = {
 	.name = "join",
 	.usage = "CODE LIBRARY [--device NAME] [--address HOST:PORT]... [--wait SECONDS]",
 	.summary = "make this device's copy of a library that is on another one",
-	.text = "CODE is what `shelf pair` shows on a device of the library; LIBRARY is the folder to make here. Without\n"
-		"--address the other device is looked for on the local network. Ctrl-C after \"Joined\" is fine: the rest of\n"
-		"the catalogue comes when the library is mounted.\n",
+	.text =
+	    "CODE is what `shelf pair` shows on a device of the library; LIBRARY is the folder to make here. Without\n"
+	    "--address the other device is looked for on the local network. Ctrl-C after \"Joined\" is fine: the rest "
+	    "of\n"
+	    "the catalogue comes when the library is mounted.\n",
 	.run = cmd_join,
 	.min_words = 2,
 	.max_words = 2,
@@ -284,9 +288,10 @@ static const struct command commands[] = {
 	.name = "device remove",
 	.usage = "DEVICE [--json]",
 	.summary = "take a device out of the library, for good",
-	.text = "Its locations are no longer shown and nothing is exchanged with it any more; what was tagged stays\n"
-		"tagged. It shows which devices the removed one had added: look at them, too, if it was stolen. To take\n"
-		"part again it has to be paired anew. DEVICE is its name or its id, as in `device rename`.\n",
+	.text =
+	    "Its locations are no longer shown and nothing is exchanged with it any more; what was tagged stays\n"
+	    "tagged. It shows which devices the removed one had added: look at them, too, if it was stolen. To take\n"
+	    "part again it has to be paired anew. DEVICE is its name or its id, as in `device rename`.\n",
 	.run = cmd_device_remove,
 	.min_words = 1,
 	.max_words = 1,

@@ -82,8 +82,8 @@ static int read_head(struct cursor *c, uint32_t fields)
 	return 0;
 }
 
-/* The other device repairs stamps that ran ahead of its clock when it lets this one in, and tells the row again; until then
- * any older stamp will do. */
+/* The other device repairs stamps that ran ahead of its clock when it lets this one in, and tells the row again; until
+ * then any older stamp will do. */
 static void calm(struct register_stamps *stamps, uint64_t wall_ms)
 {
 	for (size_t i = 0; i < MODEL_FIELDS_MAX; i++)

@@ -1,9 +1,9 @@
 /* What two devices tell each other when they pair, protected by the code: the payloads of net/pairing.h.
  *
- * The device that shows the code sends which library it is and its own device row as registers, from which the other one
- * makes its copy. The other one sends its name. Both tell what time it is: clocks that differ too much would hold back what
- * is exchanged, so such devices do not pair. msgpack: [1, uuid, library name, registers, ms] and [1, device name, ms], the
- * time as milliseconds since 1970.
+ * The device that shows the code sends which library it is and its own device row as registers, from which the other
+ * one makes its copy. The other one sends its name. Both tell what time it is: clocks that differ too much would hold
+ * back what is exchanged, so such devices do not pair. msgpack: [1, uuid, library name, registers, ms] and [1, device
+ * name, ms], the time as milliseconds since 1970.
  *
  * Everything that comes in is checked. Threads: any. Errors: -ERR_MALFORMED, -ERR_TOO_LARGE, -ENOMEM, store.h. */
 #pragma once

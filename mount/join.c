@@ -1,7 +1,9 @@
 #include "mount/join.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "mount/holder.h"
+#include "mount/path.h"
 #include "mount/statedir.h"
 #include "store/audit.h"
 #include "store/peer.h"
@@ -31,6 +34,18 @@ int library_join_check(const struct uuid *library, struct out *out)
 		return -EEXIST;
 	}
 	return r;
+}
+
+static int sync_above(const char *path)
+{
+	_cleanup_(free_ptr) char *above = NULL;
+	_cleanup_(close_fd) int fd = -1;
+	int r = path_above(path, &above);
+
+	if (r < 0)
+		return r;
+	fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 static int save_key(const struct uuid *library, const struct key *key, struct out *out)
@@ -57,11 +72,11 @@ static int do_merge(struct txn *txn, void *arg)
 	return r < 0 ? r : audit_add(txn, "join", opts->introduction->name);
 }
 
-static int fill(const struct library_join_opts *opts, struct out *out)
+static int fill(const struct library_join_opts *opts, const char *dir, struct out *out)
 {
 	const struct store_write_opts interactive = {.priority = STORE_INTERACTIVE};
 	struct store *store = NULL;
-	int r = store_open(opts->dir, opts->key, &store);
+	int r = store_open(dir, opts->key, &store);
 
 	if (r == 0)
 		r = store_write(store, &interactive, do_merge, (void *)opts);
@@ -78,8 +93,9 @@ static int fill(const struct library_join_opts *opts, struct out *out)
 
 static void remove_library(const char *dir)
 {
-	static const char *const names[] = {"database.db",     "database.db-wal", "database.db-shm", "sync.db",
-					    "sync.db-wal", "sync.db-shm",	  "lock"};
+	static const char *const names[] = {"database.db",	   "database.db-wal", "database.db-shm",
+					    "database.db-journal", "sync.db",	      "sync.db-journal",
+					    "sync.db-wal",	   "sync.db-shm",     "lock"};
 	char path[4200];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -89,7 +105,8 @@ static void remove_library(const char *dir)
 	(void)rmdir(dir);
 }
 
-static int make(const struct library_join_opts *opts, struct out *out)
+/* Away from its place: what is killed here leaves no folder that looks like a library. */
+static int make_aside(const struct library_join_opts *opts, const char *aside, struct out *out)
 {
 	const struct store_create_opts create = {
 		.library_name = opts->introduction->name,
@@ -97,33 +114,48 @@ static int make(const struct library_join_opts *opts, struct out *out)
 		.device_name = "new",
 		.joins = true,
 	};
-	int r = store_create(opts->dir, &create, opts->key);
+	int r;
 
-	if (r < 0) {
-		out_fail(out, r, "cannot make the library %s", opts->dir);
-		return r;
-	}
-	r = holder_make_lock(opts->dir);
+	remove_library(aside); /* of a join that was killed */
+	r = store_create(aside, &create, opts->key);
+	if (r == 0)
+		r = holder_make_lock(aside);
 	if (r < 0)
 		out_fail(out, r, "cannot make the library %s", opts->dir);
-	else
-		r = fill(opts, out);
+	return r < 0 ? r : fill(opts, aside, out);
+}
+
+static int move_in(const char *aside, const char *dir, struct out *out)
+{
+	int r = renameat2(AT_FDCWD, aside, AT_FDCWD, dir, RENAME_NOREPLACE) < 0 ? -errno : 0;
+
+	if (r == 0)
+		r = sync_above(dir);
 	if (r < 0)
-		remove_library(opts->dir);
+		out_fail(out, r, "cannot make the library %s", dir);
 	return r;
 }
 
+/* The key comes before the library is in its place: without it nobody could open that. */
 int library_join(const struct library_join_opts *opts, struct out *out)
 {
 	const struct uuid *library = &opts->introduction->library;
+	_cleanup_(free_ptr) char *aside = NULL;
 	int r = library_join_check(library, out);
 
-	if (r == 0)
-		r = save_key(library, opts->key, out);
 	if (r < 0)
 		return r;
-	r = make(opts, out);
+	if (asprintf(&aside, "%s.joining", opts->dir) < 0)
+		return -ENOMEM;
+	r = make_aside(opts, aside, out);
+	if (r == 0)
+		r = save_key(library, opts->key, out);
+	if (r == 0) {
+		r = move_in(aside, opts->dir, out);
+		if (r < 0)
+			statedir_remove(library);
+	}
 	if (r < 0)
-		statedir_remove(library);
+		remove_library(aside);
 	return r;
 }

@@ -13,8 +13,8 @@ struct library_join_opts {
 	const char *address;	 /* ... and where it was; NULL: not known */
 };
 
-/* Whether this user can have a device in that library, which is asked before the other device hears of this one: says on
- * `out` what is wrong. Errors: -EEXIST. */
+/* Whether this user can have a device in that library, which is asked before the other device hears of this one: says
+ * on `out` what is wrong. Errors: -EEXIST. */
 int library_join_check(const struct uuid *library, struct out *out);
 
 /* Leaves nothing behind when it fails. Says on `out` what is wrong. Errors: -EEXIST (this user has a device in that library

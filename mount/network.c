@@ -137,25 +137,30 @@ static void leave(struct network *n)
 		(void)discovery_set_key(n->discovery, NULL);
 }
 
+/* The replicator comes first: it says goodbye to those that are no members any more, before the node cuts them. */
 static int tell_members(struct network *n, struct db *db, struct members *members)
 {
 	_cleanup_(buf_release) struct buf registers = BUF_INIT;
 	const struct uuid *self = &store_info(n->store)->device;
 	uint8_t discovery_key[MODEL_DISCOVERY_LEN];
+	size_t others = members->count;
 	int r = read_registers(db, &registers);
 
-	if (r == 0)
-		r = node_set_members(n->node, (const uint8_t (*)[KEY_PUBLIC_LEN])members->keys, members->key_count);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < members->count; i++)
+	if (!contains(members, self) && members->count < KEYRING_PEERS_MAX)
+		members->ids[members->count++] = *self;
+	replicator_members(n->replicator, members->ids, members->count, registers.data, registers.len);
+	r = node_set_members(n->node, (const uint8_t (*)[KEY_PUBLIC_LEN])members->keys, members->key_count);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < others; i++)
 		tell_peer(n, &members->ids[i]);
 	if (n->discovery && device_discovery_key(db, discovery_key) == 0)
 		(void)discovery_set_key(n->discovery, discovery_key);
 	explicit_bzero(discovery_key, sizeof(discovery_key));
-	if (!contains(members, self) && members->count < KEYRING_PEERS_MAX)
-		members->ids[members->count++] = *self;
-	replicator_members(n->replicator, members->ids, members->count, registers.data, registers.len);
+	if (n->discovery) /* a new member may have announced itself before we knew it */
+		discovery_tell_again(n->discovery);
 	return 0;
 }
 
@@ -568,12 +573,12 @@ static int do_pair_open(void *arg)
 	struct question *q = arg;
 	struct network *n = q->network;
 	const struct pairing_window_opts opts = {
-		.loop = loop_uv(n->loop),
-		.store = n->store,
-		.key = n->key,
-		.discovery = n->discovery,
-		.clock_confirmed = on_clock_confirmed,
-		.arg = n,
+	    .loop = loop_uv(n->loop),
+	    .store = n->store,
+	    .key = n->key,
+	    .discovery = n->discovery,
+	    .clock_confirmed = on_clock_confirmed,
+	    .arg = n,
 	};
 	int r;
 

@@ -212,7 +212,8 @@ char *out_offset_text(int64_t offset_ms, char ret_text[OUT_OFFSET_LEN])
 	static const struct {
 		const char *name;
 		uint64_t seconds, up_to;
-	} units[] = {{"second", 1, 100}, {"minute", 60, 100 * 60}, {"hour", 3600, 48 * 3600}, {"day", 24 * 3600, UINT64_MAX}};
+	} units[] = {
+	    {"second", 1, 100}, {"minute", 60, 100 * 60}, {"hour", 3600, 48 * 3600}, {"day", 24 * 3600, UINT64_MAX}};
 	uint64_t seconds = (offset_ms < 0 ? -(uint64_t)offset_ms : (uint64_t)offset_ms) / 1000;
 	uint64_t count;
 	size_t unit = 0;
@@ -220,7 +221,7 @@ char *out_offset_text(int64_t offset_ms, char ret_text[OUT_OFFSET_LEN])
 	while (seconds >= units[unit].up_to)
 		unit++;
 	count = (seconds + units[unit].seconds / 2) / units[unit].seconds;
-	snprintf(ret_text, OUT_OFFSET_LEN, "%llu %s%s %s", (unsigned long long)count, units[unit].name, count == 1 ? "" : "s",
-		 offset_ms < 0 ? "behind" : "ahead of");
+	snprintf(ret_text, OUT_OFFSET_LEN, "%llu %s%s %s", (unsigned long long)count, units[unit].name,
+		 count == 1 ? "" : "s", offset_ms < 0 ? "behind" : "ahead of");
 	return ret_text;
 }

@@ -14,7 +14,8 @@ struct pairing_window_opts {
 	struct store *store;
 	const struct key *key;	     /* borrowed */
 	struct discovery *discovery; /* borrowed; NULL: nobody is told */
-	/* The clock agrees with that of a device that is let in next: stamps that ran ahead are repaired before it returns. */
+	/* The clock agrees with that of a device that is let in next: stamps that ran ahead are repaired before it
+	 * returns. */
 	void (*clock_confirmed)(void *arg);
 	void *arg;
 };

@@ -45,8 +45,8 @@ void replicator_members(struct replicator *r, const struct uuid *members, size_t
 /* What the user wants of a peer: whether to exchange anything with it, and which kinds of its rows are taken. */
 void replicator_set(struct replicator *r, const struct uuid *peer, const struct peer_settings *settings);
 
-/* Before a device is let in whose clock agrees with ours: stamps that ran ahead are repaired before it returns, which is
- * rare and takes a while. */
+/* Before a device is let in whose clock agrees with ours: stamps that ran ahead are repaired before it returns, which
+ * is rare and takes a while. */
 void replicator_clock_confirmed(struct replicator *r);
 
 /* --- looking --- */

@@ -16,8 +16,8 @@ int statedir_root(char **ret_path);
 int statedir_library(const struct uuid *library, char **ret_path);
 int statedir_file(const struct uuid *library, const char *name, char **ret_path);
 
-/* Whether the folder could be made or written, without making it; which one it is stands in `ret_root`, also on failure (may
- * be NULL then). Errors: -EACCES, -EROFS, -ENOTDIR. */
+/* Whether the folder could be made or written, without making it; which one it is stands in `ret_root`, also on failure
+ * (may be NULL then). Errors: -EACCES, -EROFS, -ENOTDIR. */
 int statedir_check(char **ret_root);
 
 /* Makes the folder of a library, and those above it, as far as they are missing, all 0700. */

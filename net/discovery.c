@@ -393,6 +393,18 @@ int discovery_open_pairing(struct discovery *d, const char *name)
 	return 0;
 }
 
+void discovery_tell_again(struct discovery *d)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	for (unsigned i = 0; i < d->sightings.count && d->opts.heard; i++) {
+		const struct sighting *seen = &d->sightings.all[i];
+
+		if (now_ms - seen->heard_ms < DISCOVERY_SIGHTING_LIFE_MS)
+			d->opts.heard(d->opts.arg, &seen->device, (const struct sockaddr *)&seen->address);
+	}
+}
+
 void discovery_look_again(struct discovery *d)
 {
 	d->interfaces_ms = clock_monotonic_ms();

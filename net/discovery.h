@@ -57,4 +57,6 @@ void discovery_set_epoch(struct discovery *d, uint64_t epoch);
  * -ERR_MALFORMED (no title), -EINVAL (it has no TCP port). */
 int discovery_open_pairing(struct discovery *d, const char *name);
 
+/* `heard` comes once more for all that were heard of late, from within: somebody may be a member by now. */
+void discovery_tell_again(struct discovery *d);
 void discovery_look_again(struct discovery *d); /* reads the interfaces now: after sleep, for example */

@@ -205,8 +205,10 @@ static void on_link_closed(void *arg);
 static int start_run(struct pairing_guest *g, uv_tcp_t *tcp)
 {
 	_cleanup_(buf_release) struct buf first = BUF_INIT;
-	struct pairing_opts opts = {
-	    .static_secret = g->opts.static_secret, .payload = g->payload, .payload_len = g->opts.payload_len, .asks = g->opts.decide != NULL};
+	struct pairing_opts opts = {.static_secret = g->opts.static_secret,
+				    .payload = g->payload,
+				    .payload_len = g->opts.payload_len,
+				    .asks = g->opts.decide != NULL};
 	struct pairing_link_opts link = {
 	    .now_ms = g->opts.now_ms, .stepped = on_step, .closed = on_link_closed, .arg = g};
 	uint8_t preamble[PREAMBLE_LEN];

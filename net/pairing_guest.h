@@ -53,8 +53,8 @@ struct pairing_guest_opts {
 	uint64_t (*now_ms)(void);	 /* NULL: clock_monotonic_ms */
 
 	void (*progress)(void *arg, const struct pairing_guest_progress *progress); /* may be NULL */
-	/* The other device is proven, and is not told of this one yet: PAIRING_PAIRED to go on; PAIRING_ALREADY_MEMBER or
-	 * PAIRING_REFUSED to leave, which is the outcome then. All borrowed for the call. NULL: goes on. */
+	/* The other device is proven, and is not told of this one yet: PAIRING_PAIRED to go on; PAIRING_ALREADY_MEMBER
+	 * or PAIRING_REFUSED to leave, which is the outcome then. All borrowed for the call. NULL: goes on. */
 	enum pairing_outcome (*decide)(void *arg, const uint8_t *peer_key, const void *payload, size_t len);
 	void (*end)(void *arg, const struct pairing_guest_end *end);		    /* once */
 	void *arg;

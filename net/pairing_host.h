@@ -46,7 +46,8 @@ uint64_t pairing_host_left_ms(const struct pairing_host *host);
  * When there are too many, the oldest that has not begun a run goes. Errors: -ENOMEM, -EBUSY (all have). */
 int pairing_host_take(struct pairing_host *host, uv_tcp_t *tcp);
 
-/* What the other devices are told from now on: the next connections, not those that are there. Errors: -ERR_TOO_LARGE. */
+/* What the other devices are told from now on: the next connections, not those that are there. Errors: -ERR_TOO_LARGE.
+ */
 int pairing_host_set_payload(struct pairing_host *host, const void *payload, size_t len);
 
 /* The verdict that `decide` left open. Errors: -ENOENT: that run is over meanwhile. */

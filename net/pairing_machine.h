@@ -62,7 +62,7 @@ struct pairing {
 	enum pairing_state state;
 	enum pairing_outcome outcome;
 	bool is_shower;
-	bool asks; /* typer: DECIDE comes before PAIRED is sent */
+	bool asks;	/* typer: DECIDE comes before PAIRED is sent */
 	bool holds_run; /* shower: pairing_code_end is due */
 	uint64_t now_ms;
 	uint64_t deadline_ms;

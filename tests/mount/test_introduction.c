@@ -23,7 +23,8 @@ struct world {
 
 static int setup(void **state)
 {
-	const struct store_create_opts opts = {.library_name = "Test", .device_name = "laptop", .library = uuid_random()};
+	const struct store_create_opts opts = {
+	    .library_name = "Test", .device_name = "laptop", .library = uuid_random()};
 	struct world *w = calloc(1, sizeof(*w));
 
 	*state = w;
@@ -83,7 +84,8 @@ static void a_device_introduces_itself(void **state)
 /* Whatever steers a terminal or is no name of a folder is no name of a device. */
 static void names_that_are_none(void **state)
 {
-	static const char *const names[] = {"", ".", "..", "a/b", "\033[2J", "a\nb", "a\x7f", "\xc2\x9b", "\xff", "a\rb"};
+	static const char *const names[] = {"",	    ".",     "..",	 "a/b",	 "\033[2J",
+					    "a\nb", "a\x7f", "\xc2\x9b", "\xff", "a\rb"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		_cleanup_(buf_release) struct buf payload = BUF_INIT;

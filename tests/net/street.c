@@ -295,6 +295,16 @@ static void on_end(void *arg, const struct pairing_guest_end *end)
 		pairing_guest_close(TAKE_PTR(g->guest), on_guest_closed, g);
 }
 
+static enum pairing_outcome on_guest_decides(void *arg, const uint8_t *peer_key, const void *payload, size_t len)
+{
+	struct test_guest *g = arg;
+
+	assert_int_equal(len, strlen(HOST_PAYLOAD));
+	assert_memory_equal(payload, HOST_PAYLOAD, len);
+	g->decided++;
+	return g->street->guests_decide;
+}
+
 void test_guest_open(struct test_guest *g, struct street *s, uint8_t seed, const char *code,
 		     const char *const *addresses, uint64_t time_ms)
 {
@@ -307,6 +317,7 @@ void test_guest_open(struct test_guest *g, struct street *s, uint8_t seed, const
 					  .time_ms = time_ms,
 					  .now_ms = street_now_ms,
 					  .progress = on_progress,
+					  .decide = s->guests_decide != PAIRING_RUNNING ? on_guest_decides : NULL,
 					  .end = on_end,
 					  .arg = g};
 

@@ -23,6 +23,7 @@ struct street {
 	uv_loop_t loop;
 	uint16_t udp_port;  /* of this test only */
 	unsigned accepting; /* connections whose preamble is awaited */
+	enum pairing_outcome guests_decide; /* those that open from now on; RUNNING: they are not asked */
 };
 
 /* What pairing runs are timed by: the monotonic clock and what street_pass has added. */
@@ -71,6 +72,7 @@ struct test_guest {
 	struct pairing_guest *guest;
 	unsigned stages[GUEST_WAITING + 1]; /* how often each was told */
 	char found_name[BEACON_NAME_MAX + 1];
+	unsigned decided;
 	unsigned ended;
 	enum pairing_outcome outcome;
 	int error;

@@ -154,6 +154,10 @@ static void members_hear_each_other(void **state)
 	assert_int_equal(a.from.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
 	assert_int_equal(a.heard, 1);
 	assert_int_equal(a.open_heard + a.changed, 0);
+	a.from = (struct sockaddr_in){0};
+	discovery_tell_again(da);
+	assert_int_equal(a.heard, 2);
+	assert_int_equal(ntohs(a.from.sin_port), TCP_PORT);
 	close_ear(&s, da, &a);
 	close_ear(&s, db, &b);
 	street_release(&s);

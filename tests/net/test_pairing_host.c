@@ -231,6 +231,60 @@ static void verdicts(void **state)
 	}
 }
 
+/* The guest leaves before it has told anything of itself: for the host that is one who broke off, and the code stays
+ * good. */
+static void a_guest_may_leave(void **state)
+{
+	static const enum pairing_outcome all[] = {PAIRING_ALREADY_MEMBER, PAIRING_REFUSED, PAIRING_PAIRED};
+	struct test_host_opts opts = {0};
+	struct test_host h;
+	struct street s;
+
+	street_init(&s);
+	test_host_open(&h, &s, &opts);
+	for (unsigned i = 0; i < 3; i++) {
+		struct test_guest g;
+
+		street_pass(PAIRING_CODE_PAUSE_MS);
+		s.guests_decide = all[i];
+		g = visit(&s, &h, GUEST_SEED, pairing_host_code(h.host));
+		assert_int_equal(g.outcome, all[i]);
+		assert_int_equal(g.decided, 1);
+		test_guest_close(&g);
+		assert_int_equal(h.decided, i < 2 ? 0 : 1);
+	}
+	assert_int_equal(h.outcomes[0], PAIRING_HUNG_UP);
+	assert_int_equal(h.outcomes[2], PAIRING_PAIRED);
+	test_host_close(&h);
+	street_release(&s);
+}
+
+/* What is told of the host is of now, not of when the code was made. */
+static void the_payload_is_renewed(void **state)
+{
+	struct test_host_opts opts = {0};
+	static const uint8_t big[PAIRING_PAYLOAD_MAX + 1];
+	struct test_host h;
+	struct test_guest g;
+	struct street s;
+
+	street_init(&s);
+	test_host_open(&h, &s, &opts);
+	assert_int_equal(pairing_host_set_payload(h.host, big, sizeof(big)), -ERR_TOO_LARGE);
+	assert_int_equal(pairing_host_set_payload(h.host, "new", 3), 0);
+	h.verdict = PAIRING_REFUSED;
+	g = visit(&s, &h, GUEST_SEED, pairing_host_code(h.host));
+	street_run(&s, test_host_is_over, &h);
+	assert_int_equal(g.outcome, PAIRING_REFUSED);
+	assert_memory_equal(g.peer_key, h.keys.public_key,
+			    KEY_PUBLIC_LEN); /* one that is refused still knows by whom */
+	assert_int_equal(g.peer_payload.len, 3);
+	assert_memory_equal(g.peer_payload.data, "new", 3);
+	test_guest_close(&g);
+	test_host_close(&h);
+	street_release(&s);
+}
+
 static bool has_been_asked(void *host)
 {
 	return ((struct test_host *)host)->decided > 0;
@@ -429,6 +483,8 @@ int main(void)
 	    cmocka_unit_test(busy_and_again),
 	    cmocka_unit_test(same_device),
 	    cmocka_unit_test(verdicts),
+	    cmocka_unit_test(a_guest_may_leave),
+	    cmocka_unit_test(the_payload_is_renewed),
 	    cmocka_unit_test(a_verdict_may_come_later),
 	    cmocka_unit_test(gone_before_the_verdict),
 	    cmocka_unit_test(silent_callers_do_not_block_it),
