@@ -116,12 +116,12 @@ static double online_of(const struct standing *s)
 
 static double behind_of(const struct standing *s)
 {
-	return (double)s->behind;
+	return (double)(s->behind_shared + s->behind_files);
 }
 
 static double ahead_of(const struct standing *s)
 {
-	return (double)s->ahead;
+	return (double)(s->ahead_shared + s->ahead_files);
 }
 
 static double trip_of(const struct standing *s)

@@ -261,6 +261,7 @@ static void json_summary(struct buf *b, const struct call *call, const struct su
 	json_field(b, "device", s->device);
 	json_field(b, "device_id", s->device_id);
 	json_field(b, "mountpoint", library->mountpoint);
+	json_field(b, "state", library->network ? core_state_name(network_state(library->network)) : NULL);
 	json_number(b, "daemon_pid", library->is_daemon ? (uint64_t)getpid() : 0);
 	buf_printf(b, "  \"scanning\": %s,\n  \"watch_limited\": %s,\n", s->index.scanning ? "true" : "false",
 		   s->index.watch_limited ? "true" : "false");
@@ -276,6 +277,31 @@ static void json_summary(struct buf *b, const struct call *call, const struct su
 	json_number(b, "log_records", s->stats.log_records);
 }
 
+static int json_peers(struct buf *b, struct call *call)
+{
+	_cleanup_(devices_release) struct devices devices = DEVICES_INIT;
+	bool some = false;
+	struct db *db;
+	int r = store_reader(call->library->store, &db);
+
+	if (r == 0)
+		r = devices_read(db, NULL, &devices);
+	buf_append_str(b, "  \"peers\": [");
+	for (size_t i = 0; r == 0 && i < devices.count; i++) {
+		struct standing standing = standing_of(call->library, &devices.items[i].uuid);
+
+		if (standing.self)
+			continue;
+		buf_append_str(b, some ? ",\n    {\"name\": " : "\n    {\"name\": ");
+		buf_json(b, devices.items[i].name, strlen(devices.items[i].name));
+		standing_json(&standing, b);
+		buf_append_str(b, "}");
+		some = true;
+	}
+	buf_append_str(b, some ? "\n  ],\n" : "],\n");
+	return r;
+}
+
 static int print_json(struct call *call, const struct summary *s)
 {
 	_cleanup_(buf_release) struct buf b = BUF_INIT;
@@ -283,8 +309,10 @@ static int print_json(struct call *call, const struct summary *s)
 	int r;
 
 	json_summary(&b, call, s);
+	r = json_peers(&b, call);
 	buf_append_str(&b, "  \"events\": [");
-	r = event_list(call->library->store, EVENTS_SHOWN, json_event, &events);
+	if (r >= 0)
+		r = event_list(call->library->store, EVENTS_SHOWN, json_event, &events);
 	buf_append_str(&b, events.some ? "\n  ],\n  \"locations\": " : "],\n  \"locations\": ");
 	if (r >= 0)
 		r = buf_error(&b);

@@ -9,6 +9,8 @@
 #include "mount/out.h"
 #include "store/store.h"
 
+enum { CLOCK_SHOWN_S = 2 }; /* less is not worth a word */
+
 static void add_live(struct library *library, const struct uuid *device, struct standing *s)
 {
 	struct network_peer peer;
@@ -24,8 +26,10 @@ static void add_live(struct library *library, const struct uuid *device, struct 
 	s->has_core = peer.has_core;
 	if (!peer.has_core)
 		return;
-	s->behind = peer.core.behind_log + peer.core.behind_state;
-	s->ahead = peer.core.ahead_log + peer.core.ahead_state;
+	s->behind_shared = peer.core.behind_log;
+	s->behind_files = peer.core.behind_state;
+	s->ahead_shared = peer.core.ahead_log;
+	s->ahead_files = peer.core.ahead_state;
 	s->clock_offset_ms = peer.core.clock_offset_ms;
 	s->clock_differs = peer.core.clock_differs;
 }
@@ -57,12 +61,31 @@ static void put_when(uint64_t ms, struct buf *text)
 	buf_append_str(text, when);
 }
 
-static void put_count(struct buf *text, uint64_t count, const char *what)
+static const char *change_word(uint64_t count)
 {
-	char number[OUT_NUMBER_LEN];
+	return count == 1 ? "change" : "changes";
+}
 
-	if (count > 0)
-		buf_printf(text, ", %s %s %s", out_count_text(count, number), count == 1 ? "change" : "changes", what);
+static void put_counts(struct buf *text, uint64_t shared, uint64_t files, const char *what)
+{
+	char a[OUT_NUMBER_LEN], b[OUT_NUMBER_LEN];
+
+	if (shared > 0)
+		buf_printf(text, ", %s shared %s", out_count_text(shared, a), change_word(shared));
+	if (files > 0)
+		buf_printf(text, "%s%s %s of files", shared > 0 ? " and " : ", ", out_count_text(files, b),
+			   change_word(files));
+	if (shared > 0 || files > 0)
+		buf_printf(text, " %s", what);
+}
+
+static void put_clock(struct buf *text, const struct standing *s)
+{
+	int64_t offset_s = s->clock_offset_ms / 1000;
+
+	if (s->clock_differs || offset_s > CLOCK_SHOWN_S || offset_s < -CLOCK_SHOWN_S)
+		buf_printf(text, ", its clock is %lld s %s%s", (long long)(offset_s < 0 ? -offset_s : offset_s),
+			   offset_s < 0 ? "behind" : "ahead", s->clock_differs ? ": nothing is exchanged" : "");
 }
 
 void standing_text(const struct standing *s, struct buf *ret_text)
@@ -78,13 +101,11 @@ void standing_text(const struct standing *s, struct buf *ret_text)
 	} else if (!s->online) {
 		buf_append_str(ret_text, ", never seen");
 	}
-	if (s->online && s->clock_differs)
-		buf_printf(ret_text, ", its clock is %lld s %s: nothing is exchanged",
-			   (long long)(s->clock_offset_ms < 0 ? -s->clock_offset_ms : s->clock_offset_ms) / 1000,
-			   s->clock_offset_ms < 0 ? "behind" : "ahead");
-	if (s->online && s->has_core) {
-		put_count(ret_text, s->behind, "to go there");
-		put_count(ret_text, s->ahead, "to come");
+	if (s->online && s->has_core)
+		put_clock(ret_text, s);
+	if (s->has_core) {
+		put_counts(ret_text, s->behind_shared, s->behind_files, "to go there");
+		put_counts(ret_text, s->ahead_shared, s->ahead_files, "to come");
 	}
 	if (!s->online && s->error[0] != '\0')
 		buf_printf(ret_text, " (%s)", s->error);
@@ -100,8 +121,12 @@ void standing_json(const struct standing *s, struct buf *b)
 	buf_json(b, s->address, strlen(s->address));
 	buf_printf(b, ", \"round_trip_us\": %u", s->round_trip_us);
 	if (s->has_core)
-		buf_printf(b, ", \"behind\": %llu, \"ahead\": %llu, \"clock_offset_ms\": %lld", (unsigned long long)s->behind,
-			   (unsigned long long)s->ahead, (long long)s->clock_offset_ms);
+		buf_printf(b,
+			   ", \"behind_shared\": %llu, \"behind_files\": %llu, \"ahead_shared\": %llu, \"ahead_files\": %llu, "
+			   "\"clock_offset_ms\": %lld",
+			   (unsigned long long)s->behind_shared, (unsigned long long)s->behind_files,
+			   (unsigned long long)s->ahead_shared, (unsigned long long)s->ahead_files,
+			   (long long)s->clock_offset_ms);
 	buf_append_str(b, ", \"error\": ");
 	buf_json(b, s->error, strlen(s->error));
 }

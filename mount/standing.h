@@ -18,8 +18,9 @@ struct standing {
 	char address[PEER_ADDRESS_MAX + 1];
 	uint32_t round_trip_us; /* 0: not known */
 	bool has_core;		/* the next are set */
-	uint64_t behind;	/* changes that we have and it lacks */
-	uint64_t ahead;		/* that it has and we lack */
+	/* Changes: shared ones, and rows of devices (entries above all). */
+	uint64_t behind_shared, behind_files; /* that we have and it lacks */
+	uint64_t ahead_shared, ahead_files;   /* that it has and we lack */
 	int64_t clock_offset_ms;
 	bool clock_differs;
 	char error[PEER_ERROR_MAX + 1]; /* of the last attempt; empty: none */

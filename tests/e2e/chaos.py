@@ -2,6 +2,7 @@
 """Three devices, random work through their mounts and below their folders, cables pulled, daemons killed; then all heals, and
 everything has to agree. SHELF_SEED repeats a run, CHAOS_STORY tells of one in which all was well, too."""
 
+import json
 import os
 import random
 import shutil
@@ -11,7 +12,7 @@ import time
 
 import lan
 import lib
-from family import check_settled, family, tree, trees_equal
+from family import BAD_EVENTS, check_settled, family, put_back, save, trees_equal
 from lib import check, must
 
 lan.enter()
@@ -28,6 +29,7 @@ class World:
         self.number = 0
         self.kept = set()
         self.lasting = [LASTING]
+        self.saved = {}  # copies of libraries
         self.story = []
 
     def say(self, device, text):
@@ -201,6 +203,26 @@ class World:
         device.shown = name
         return f"device rename {name}"
 
+    # -- backups: what nobody else had is lost with the state that is replaced, so somebody has all --
+
+    def back_up(self, device):
+        device.unmount()
+        self.saved[device] = save(device)
+        device.mount()
+        return "saved"
+
+    def restore(self, device):
+        def others_have_all():
+            peers = json.loads(device.on("status", "--json"))["peers"]
+            return any(p["online"] and p.get("behind_shared") == 0 and p.get("behind_files") == 0 for p in peers)
+
+        if device not in self.saved or not self.plugged[device] or not lib.poll(others_have_all, 3, 0.1):
+            return None
+        device.unmount()
+        put_back(device, self.saved[device])
+        device.mount()
+        return "set back"
+
     # -- trouble --
 
     def cable(self, device):
@@ -227,10 +249,11 @@ class World:
     OPERATIONS = ((burst, 2), (make, 12), (link, 20), (keep, 6), (move, 8), (rename, 5), (unlink, 5), (rmdir, 2), (remove, 2), (write, 6),
                   (deepen, 3), (shift, 5), (destroy, 3), (add_location, 1), (remove_location, 1), (rename_device, 1), (cable, 4),
                   (kill, 3), (remount, 1), (rest, 6))
+    BACKUPS = ((back_up, 3), (restore, 3))
 
-    def step(self):
+    def step(self, operations):
         device = self.random.choice(self.devices)
-        operation = self.random.choices([o for o, _ in self.OPERATIONS], [w for _, w in self.OPERATIONS])[0]
+        operation = self.random.choices([o for o, _ in operations], [w for _, w in operations])[0]
         try:
             self.say(device, operation(self, device) or f"({operation.__name__}: nothing to do)")
         except (OSError, lib.Failed) as e:
@@ -246,7 +269,7 @@ class World:
 KEPT = 10
 
 
-def one_life(home, seed):
+def one_life(home, seed, operations, bad_events):
     with lan.Lan(home) as net:
         devices = family(net, "one", "two", "three")
         for device in devices:
@@ -260,11 +283,11 @@ def one_life(home, seed):
         trees_equal(devices)
         world = World(devices, seed)
         for _ in range(STEPS):
-            world.step()
+            world.step(operations)
         world.heal()
         before = len(lib.failures)
         trees_equal(devices, 60)
-        check_settled(devices)
+        check_settled(devices, bad_events)
         shown = set()
         for name in os.listdir(os.path.join(devices[0].mnt, "tags", LASTING)):
             target = os.readlink(os.path.join(devices[0].mnt, "tags", LASTING, name))
@@ -279,7 +302,12 @@ def one_life(home, seed):
 
 def chaos(home):
     """Random work, random trouble, and all is well in the end."""
-    one_life(home, lib.SEED)
+    one_life(home, lib.SEED, World.OPERATIONS, BAD_EVENTS)
 
 
-lib.run(chaos)
+def backups(home):
+    """The same, and old copies of the library are put back."""
+    one_life(home, lib.SEED, World.OPERATIONS + World.BACKUPS, [bad for bad in BAD_EVENTS if bad != "another history"])
+
+
+lib.run(chaos, backups)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import stat
 
 import lan
@@ -73,7 +74,10 @@ def logs(device):
     return text
 
 
-def check_settled(devices, bad_events=("other rows than this device", "may not send", "another history", "could not be read or written")):
+BAD_EVENTS = ("other rows than this device", "may not send", "another history", "could not be read or written")
+
+
+def check_settled(devices, bad_events=BAD_EVENTS):
     """Everybody has everything: the log is empty, the catalogue sound, and nobody complained."""
     for device in devices:
         status = {}
@@ -97,3 +101,21 @@ def check_settled(devices, bad_events=("other rows than this device", "may not s
             check(event["level"] != "error" and not any(bad in event["text"] for bad in bad_events), f"{device.name}: event: {event['text']}")
         for line in logs(device).splitlines():
             check(not re.search(r"\berror\b", line[:60]), f"{device.name}: log: {line}")
+
+
+def save(device, name="saved"):
+    """A copy of the library's folder, as a backup program makes it."""
+    goal = os.path.join(device.dir, name)
+    shutil.rmtree(goal, ignore_errors=True)
+    shutil.copytree(device.lib, goal)
+    return goal
+
+
+def put_back(device, saved):
+    """Overwrites the files of the library with the copies."""
+    for name in os.listdir(device.lib):
+        if os.path.isfile(os.path.join(device.lib, name)):
+            os.unlink(os.path.join(device.lib, name))
+    for name in os.listdir(saved):
+        if os.path.isfile(os.path.join(saved, name)):
+            shutil.copy2(os.path.join(saved, name), os.path.join(device.lib, name))

@@ -10,8 +10,8 @@ import time
 
 import lan
 import lib
-from family import check_settled, family, logs, tree, trees_equal
-from lib import check, equal, errno_of, must, within
+from family import check_settled, family, put_back, save, trees_equal
+from lib import check, equal, within
 
 lan.enter()
 
@@ -61,24 +61,6 @@ def cut_off(home):
         lib.poll(lambda: entries(b, a) >= whole, 60, 0.1)
         trees_equal([a, b], 60)
         check_settled([a, b])
-
-
-def save(device, name="saved"):
-    """A copy of the library's folder, as a backup program makes it."""
-    goal = os.path.join(device.dir, name)
-    shutil.rmtree(goal, ignore_errors=True)
-    shutil.copytree(device.lib, goal)
-    return goal
-
-
-def put_back(device, saved):
-    """Overwrites the files of the library with the copies."""
-    for name in os.listdir(device.lib):
-        if os.path.isfile(os.path.join(device.lib, name)):
-            os.unlink(os.path.join(device.lib, name))
-    for name in os.listdir(saved):
-        if os.path.isfile(os.path.join(saved, name)):
-            shutil.copy2(os.path.join(saved, name), os.path.join(device.lib, name))
 
 
 def tag(device, name, owner, number):
@@ -314,6 +296,9 @@ def told(home):
             os.mkdir(os.path.join(a.mnt, "tags", f"t{i}"))
         status = a.on("status")
         check("3 changes in the log" in status, f"3 changes wait: {status}")
+        peer = json.loads(a.on("status", "--json"))["peers"][0]
+        equal((peer["name"], peer["behind_shared"], peer["ahead_shared"]), ("two", 3, 0), "and status says whom for")
+        check("3 shared changes to go there" in status, f"in words, too: {status}")
         within(45, "it is noticed that two is gone", lambda: "two: offline" in a.on("status"))
         check(any("two is offline" in t for t in events(a)), "and told")
         b.plug()
