@@ -61,8 +61,12 @@ class Gone:
 def last_path(owner):
     """Below the location, of the entry with the highest version."""
     return query(owner, """
-        SELECT p.name || '/' || e.name FROM entry e JOIN entry p ON p.id = e.parent
-         WHERE e.version = (SELECT max(version) FROM entry WHERE deleted = 0 AND parent <> 0)""")[0]
+        WITH RECURSIVE up (parent, path) AS (
+            SELECT parent, name FROM entry
+             WHERE version = (SELECT max(version) FROM entry WHERE deleted = 0 AND parent <> 0)
+            UNION ALL
+            SELECT e.parent, e.name || '/' || up.path FROM up JOIN entry e ON e.id = up.parent WHERE e.parent <> 0)
+        SELECT path FROM up ORDER BY length(path) DESC LIMIT 1""")[0]
 
 
 # --- a whole library ----------------------------------------------------------------------------------------------
