@@ -132,12 +132,10 @@ def new_device(bench):
 # --- real names ---------------------------------------------------------------------------------------------------
 
 def skeleton(source, target):
-    """Names, sizes and times of a real tree, without its bytes; the number of entries below the root."""
-    count = 0
+    """Names, sizes and times of a real tree, without its bytes."""
     for folder, dirs, files in os.walk(source):
         here = os.path.join(target, os.path.relpath(folder, source))
         os.makedirs(here, exist_ok=True)
-        count += len(dirs) + len(files)
         for name in files:
             old, new = os.path.join(folder, name), os.path.join(here, name)
             st = os.lstat(old)
@@ -147,13 +145,14 @@ def skeleton(source, target):
                 with open(new, "wb") as f:
                     f.truncate(st.st_size)
             os.utime(new, ns=(st.st_atime_ns, st.st_mtime_ns), follow_symlinks=False)
-    return count
 
 
 def real_names(bench):
     """What 1,000,000 made-up names do not show: bytes for each entry of a tree as it is found on a disk."""
-    where, tree = home(bench, "names"), bench.path("usr")
-    count = skeleton("/usr", tree)
+    where, tree = home(bench, "names"), os.path.join(bench.trees, "usr")
+    if not os.path.isdir(tree):
+        skeleton("/usr", tree)
+    count = sum(len(dirs) + len(files) for _, dirs, files in os.walk(tree))
     owner, guests = Device(bench, "owner", where), [Device(bench, name, where) for name in ("guest0", "guest1")]
     owner.create()
     cable = Cable(owner.port)
