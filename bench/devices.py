@@ -156,7 +156,7 @@ class Peak:
             for device in self.devices:
                 try:
                     self.mib[device.name] = max(self.mib[device.name], device.private_mib())
-                except OSError:
+                except (OSError, AttributeError):  # it has ended
                     pass
 
     def end(self):
@@ -166,7 +166,8 @@ class Peak:
 
 
 class Cable:
-    """What a guest dials instead of the host: passes bytes on, counts them, and can be pulled. A thread of its own."""
+    """What a guest dials instead of the host: passes bytes on, counts them, and can be pulled. A thread of its own.
+    `bytes` and `opened` (when the first dial succeeded) count from the last pull."""
 
     def __init__(self, port):
         self.target, self.plugged = port, True
@@ -193,12 +194,12 @@ class Cable:
         if not self.plugged:
             near.close()
             return
-        self.bytes, self.opened, self.last = 0, time.perf_counter(), time.perf_counter()
         try:
             far = socket.create_connection((HOST, self.target))
         except OSError:
             near.close()
             return
+        self.opened = self.opened or time.perf_counter()
         for one, other in ((near, far), (far, near)):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.others[one] = other
@@ -225,7 +226,7 @@ class Cable:
 
     def pull(self):
         with self.lock:
-            self.plugged, self.opened = False, 0.0
+            self.plugged, self.bytes, self.opened, self.last = False, 0, 0.0, 0.0
             while self.others:
                 self.cut(next(iter(self.others)))
 

@@ -61,8 +61,12 @@ class Gone:
 def last_path(owner):
     """Below the location, of the entry with the highest version."""
     return query(owner, """
-        SELECT p.name || '/' || e.name FROM entry e JOIN entry p ON p.id = e.parent
-         WHERE e.version = (SELECT max(version) FROM entry WHERE deleted = 0 AND parent <> 0)""")[0]
+        WITH RECURSIVE up (parent, path) AS (
+            SELECT parent, name FROM entry
+             WHERE version = (SELECT max(version) FROM entry WHERE deleted = 0 AND parent <> 0)
+            UNION ALL
+            SELECT e.parent, e.name || '/' || up.path FROM up JOIN entry e ON e.id = up.parent WHERE e.parent <> 0)
+        SELECT path FROM up ORDER BY length(path) DESC LIMIT 1""")[0]
 
 
 # --- a whole library ----------------------------------------------------------------------------------------------
@@ -128,12 +132,10 @@ def new_device(bench):
 # --- real names ---------------------------------------------------------------------------------------------------
 
 def skeleton(source, target):
-    """Names, sizes and times of a real tree, without its bytes; the number of entries below the root."""
-    count = 0
+    """Names, sizes and times of a real tree, without its bytes."""
     for folder, dirs, files in os.walk(source):
         here = os.path.join(target, os.path.relpath(folder, source))
         os.makedirs(here, exist_ok=True)
-        count += len(dirs) + len(files)
         for name in files:
             old, new = os.path.join(folder, name), os.path.join(here, name)
             st = os.lstat(old)
@@ -143,13 +145,14 @@ def skeleton(source, target):
                 with open(new, "wb") as f:
                     f.truncate(st.st_size)
             os.utime(new, ns=(st.st_atime_ns, st.st_mtime_ns), follow_symlinks=False)
-    return count
 
 
 def real_names(bench):
     """What 1,000,000 made-up names do not show: bytes for each entry of a tree as it is found on a disk."""
-    where, tree = home(bench, "names"), bench.path("usr")
-    count = skeleton("/usr", tree)
+    where, tree = home(bench, "names"), os.path.join(bench.trees, "usr")
+    if not os.path.isdir(tree):
+        skeleton("/usr", tree)
+    count = sum(len(dirs) + len(files) for _, dirs, files in os.walk(tree))
     owner, guests = Device(bench, "owner", where), [Device(bench, name, where) for name in ("guest0", "guest1")]
     owner.create()
     cable = Cable(owner.port)
