@@ -107,12 +107,9 @@ static int read_registers(struct db *db, struct buf *ret_registers)
 /* What was set for it, and where to try. */
 static void tell_peer(struct network *n, const struct uuid *device)
 {
-	const struct sockaddr *heard = n->discovery ? discovery_last_heard(n->discovery, device) : NULL;
 	struct peer_addresses addresses;
 	struct peer peer;
 
-	if (heard) /* perhaps before it was known to be a member */
-		(void)node_hint(n->node, device, heard);
 	if (peer_get(n->store, device, &peer) == 0)
 		replicator_set(n->replicator, device, &peer.settings);
 	if (peer_addresses(n->store, device, &addresses) < 0)

@@ -347,13 +347,6 @@ int discovery_open(uv_loop_t *loop, const struct discovery_opts *opts, struct di
 
 /* --- changing --- */
 
-const struct sockaddr *discovery_last_heard(const struct discovery *d, const struct uuid *device)
-{
-	const struct sighting *last = sightings_of(&d->sightings, clock_monotonic_ms(), device);
-
-	return last ? (const struct sockaddr *)&last->address : NULL;
-}
-
 int discovery_set_key(struct discovery *d, const uint8_t *key)
 {
 	uint8_t *copy = key ? sodium_malloc(BEACON_KEY_LEN) : NULL;

@@ -45,10 +45,6 @@ int discovery_open(uv_loop_t *loop, const struct discovery_opts *opts, struct di
 /* Says that this device leaves; no callback comes any more but `closed` (may be NULL), and then all is freed. */
 void discovery_close(struct discovery *d, void (*closed)(void *arg), void *arg);
 
-/* Where a device of the library was last heard; borrowed until the loop goes on. NULL: not lately. For one that was heard
- * before it was known to be a member. */
-const struct sockaddr *discovery_last_heard(const struct discovery *d, const struct uuid *device);
-
 /* Another key (removing a device renews it), or none: NULL. Announced at once. Errors: -ENOMEM. */
 int discovery_set_key(struct discovery *d, const uint8_t *key);
 void discovery_set_epoch(struct discovery *d, uint64_t epoch);

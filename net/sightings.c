@@ -71,20 +71,6 @@ enum sighting_kind sightings_note(struct sightings *s, uint64_t now_ms, const st
 	return SIGHTING_AGAIN;
 }
 
-const struct sighting *sightings_of(const struct sightings *s, uint64_t now_ms, const struct uuid *device)
-{
-	const struct sighting *last = NULL;
-
-	for (unsigned i = 0; i < s->count; i++) {
-		const struct sighting *one = &s->all[i];
-
-		if (uuid_cmp(&one->device, device) == 0 && now_ms - one->heard_ms < DISCOVERY_SIGHTING_LIFE_MS &&
-		    (!last || one->heard_ms > last->heard_ms))
-			last = one;
-	}
-	return last;
-}
-
 void sightings_forget(struct sightings *s, const struct uuid *device, uint64_t instance)
 {
 	for (unsigned i = s->count; i-- > 0;)

@@ -38,6 +38,4 @@ bool sightings_admit(struct sightings *s, uint64_t now_ms);
 /* Device, instance and address of `seen` count. When there is no room, the one not heard for longest goes. */
 enum sighting_kind sightings_note(struct sightings *s, uint64_t now_ms, const struct sighting *seen);
 
-/* Where the device was last heard; borrowed. NULL: not lately. */
-const struct sighting *sightings_of(const struct sightings *s, uint64_t now_ms, const struct uuid *device);
 void sightings_forget(struct sightings *s, const struct uuid *device, uint64_t instance);

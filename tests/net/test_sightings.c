@@ -73,20 +73,6 @@ static void forgotten_by_leaving(void **state)
 	assert_int_equal(note(&s, START_MS, 1, 1, 1), SIGHTING_NEW);
 }
 
-static void last_heard(void **state)
-{
-	struct sightings s = {0};
-	struct uuid device = {{1}}, nobody = {{9}};
-
-	assert_null(sightings_of(&s, START_MS, &device));
-	note(&s, START_MS, 1, 1, 2);
-	note(&s, START_MS + 1, 1, 1, 1);
-	note(&s, START_MS + 2, 2, 1, 3);
-	assert_int_equal(sightings_of(&s, START_MS + 2, &device)->heard_ms, START_MS + 1);
-	assert_null(sightings_of(&s, START_MS + 2, &nobody));
-	assert_null(sightings_of(&s, START_MS + 1 + DISCOVERY_SIGHTING_LIFE_MS, &device));
-}
-
 static void bounded(void **state)
 {
 	struct sightings s = {0};
@@ -117,7 +103,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(new_recent_again), cmocka_unit_test(what_makes_another),
 	    cmocka_unit_test(forgotten_by_age), cmocka_unit_test(forgotten_by_leaving),
-	    cmocka_unit_test(last_heard),
 	    cmocka_unit_test(bounded),		cmocka_unit_test(so_many_in_a_second),
 	};
 
