@@ -180,7 +180,7 @@ static void slow_loris(void **state)
 	device_open(d, 0, true);
 	for (unsigned i = 0; i < CONNECTIONS; i++) {
 		stranger_connect(&s[i], d, 0);
-		stranger_write(&s[i], i % 2 ? "shelf" : "shelf\0\1\1and some more", i % 2 ? 5 : 20);
+		stranger_write(&s[i], i % 2 ? "shelf" : "shelf\0\1Land some more", i % 2 ? 5 : 20);
 		uv_run(&d->loop, UV_RUN_NOWAIT);
 	}
 	devices_until(d, were_slow, &refused);
