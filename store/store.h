@@ -29,7 +29,7 @@ struct store_info {
 	char name[256];
 	struct uuid device;  /* this device */
 	int64_t device_row;
-	uint64_t epoch;      /* of this device's streams; changes in store_new_epoch alone */
+	_Atomic uint64_t epoch; /* of this device's streams; changes in store_new_epoch alone */
 };
 
 struct store_create_opts {
