@@ -249,7 +249,7 @@ class World:
     OPERATIONS = ((burst, 2), (make, 12), (link, 20), (keep, 6), (move, 8), (rename, 5), (unlink, 5), (rmdir, 2), (remove, 2), (write, 6),
                   (deepen, 3), (shift, 5), (destroy, 3), (add_location, 1), (remove_location, 1), (rename_device, 1), (cable, 4),
                   (kill, 3), (remount, 1), (rest, 6))
-    BACKUPS = ((back_up, 3), (restore, 3))
+    BACKUPS = ((back_up, 5), (restore, 8))
 
     def step(self, operations):
         device = self.random.choice(self.devices)

@@ -4,6 +4,7 @@ of the library on the same machine and on another, a device that is away while t
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import time
@@ -60,6 +61,40 @@ def cut_off(home):
         check(cuts > 0, "the link was cut in the middle")
         lib.poll(lambda: entries(b, a) >= whole, 60, 0.1)
         trees_equal([a, b], 60)
+        check_settled([a, b])
+
+
+def killed(home):
+    """kill -9 of the giving and of the taking daemon, again and again in the middle of a backfill."""
+    folders, files = (20, 200) if lib.QUICK else (60, 500)
+    chance = random.Random(lib.SEED)
+    with lan.Lan(home) as net:
+        a, b = net.device("desktop"), net.device("laptop")
+        for i in range(folders):
+            os.mkdir(os.path.join(a.real, f"d{i}"))
+            for k in range(files):
+                os.mknod(os.path.join(a.real, f"d{i}", f"f{k}"))
+        a.create()
+        a.mount()
+        lan.let_in(a, b)
+        a.on("location", "add", a.real, "--name", "files", timeout=120)
+        b.mount()
+        least, made, middle = 0, [], 0
+        for i in range(12):
+            lib.poll(lambda: entries(b, a) > least, 1, 0.01)
+            time.sleep(chance.random() * 0.1)
+            victim = chance.choice((a, b))
+            made.append(f"{victim.name} {i}")
+            os.mkdir(os.path.join(victim.mnt, "tags", made[-1]))
+            victim.kill()
+            have = entries(b, a)
+            check(have >= least, f"nothing is lost: {have} after {least}")
+            least = have
+            middle += have < folders * files
+            victim.mount()
+        check(middle > 1, f"{middle} kills in the middle")
+        trees_equal([a, b], 90)
+        equal(sorted(os.listdir(os.path.join(b.mnt, "tags"))), sorted(made), "every tag that was acknowledged")
         check_settled([a, b])
 
 
@@ -307,4 +342,4 @@ def told(home):
         check_settled(devices)
 
 
-lib.run(cut_off, restored, restored_with_anchor, copied, cloned, long_away, clashes, full_disk, switched, told)
+lib.run(cut_off, killed, restored, restored_with_anchor, copied, cloned, long_away, clashes, full_disk, switched, told)
