@@ -228,7 +228,7 @@ def names(home):
     within(SECOND, "both forms are gone", lambda: not os.path.exists(tag(nfc)) and not os.path.exists(tag(nfd)))
     litter = [b".Trash", b".Trash-1000", b".hidden", b".directory", b".DS_Store", b"._x", b"autorun.inf", b"desktop.ini",
               b"Thumbs.db", b".xdg-volume-info", b".git", b".fuse_hidden0001"]
-    log = home.rows("SELECT count(*) AS n FROM log")[0]["n"]
+    log = home.rows("SELECT position AS n FROM shared_stream")[0]["n"]
     for name in litter:
         for folder in (home.mnt, home.tags, home.albums, at(home, "tags/t"), home.favorites):
             fails(ENOENT, f"look-up of {name!r} in {folder}", os.lstat, os.path.join(os.fsencode(folder), name))
@@ -237,7 +237,7 @@ def names(home):
             fails((EPERM, EINVAL), f"rename to {name!r}", os.rename, os.path.join(folder, "t" if folder == home.tags else "x"),
                   os.path.join(folder, name.decode()))
         fails(NOT_HERE, f"mkdir of {name!r} in /", os.mkdir, os.path.join(os.fsencode(home.mnt), name))
-    equal(home.rows("SELECT count(*) AS n FROM log")[0]["n"], log, "records that litter left in the log")
+    equal(home.rows("SELECT position AS n FROM shared_stream")[0]["n"], log, "records that litter left in the log")
     write_file(os.path.join(home.real, ".hidden"), "real")
     within(SECOND, "such a name below devices/ is real", lambda: read_file(entry(home, ".hidden")) == b"real")
     for name in (b"plain", b"with space", b"\xff\xfe bytes", b"new\nline", b"-dash", b"n" * 255, "caf\u00e9".encode()):
@@ -323,10 +323,10 @@ def moves(home):
     equal((listing(p("tags/u")), listing(p("albums/x"))), ([], []), "and it left the others")
     works("back to a tag", os.rename, p("favorites/star.jpg"), p("tags/u/a.jpg"))
     link(home, "photos/a.jpg", "tags", "v", "other name")
-    log = home.rows("SELECT max(seq) AS n FROM log")[0]["n"]
+    log = home.rows("SELECT position AS n FROM shared_stream")[0]["n"]
     works("to where the entry is already", os.rename, p("tags/u/a.jpg"), p("tags/v/new name"))
     equal((listing(p("tags/u")), listing(p("tags/v"))), ([], ["new name"]), "one link remains, with the new name")
-    equal(home.rows("SELECT max(seq) AS n FROM log")[0]["n"], log + 1, "log number after one move: one change set")
+    equal(home.rows("SELECT position AS n FROM shared_stream")[0]["n"], log + 1, "log number after one move: one change set")
     within(SECOND, "nothing old comes back", lambda: lib.errno_of(os.lstat, p("tags/v/other name")) == ENOENT)
     link(home, "photos/b.jpg", "tags", "u", "b")
     link(home, "photos/inner/d.jpg", "tags", "v", "d")
