@@ -126,7 +126,7 @@ def killed(home):
 
 def joined_late(home):
     """A device that joins gets everything, can be interrupted, and is usable meanwhile."""
-    count = 3000 if lib.QUICK else 20000
+    count = 3000 if lib.QUICK else 8000
     with lan.Lan(home) as net:
         a, b = net.device("desktop"), net.device("laptop")
         a.create()
