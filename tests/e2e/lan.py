@@ -271,7 +271,12 @@ def let_in(host, guest, *options):
     """Pairs, and returns what `join` printed."""
     code, process = host.pair()
     done = guest.join(code, *options)
-    out, err = process.communicate(timeout=30 * lib.PATIENCE)
+    try:
+        out, err = process.communicate(timeout=30 * lib.PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        out, err = process.communicate(timeout=30 * lib.PATIENCE)
+        lib.check(False, f"{host.name}: `pair` still waits after `join` ended with {done.returncode}: {done.stderr.decode()} / {err.decode()}")
     lib.must(done.returncode == 0, f"{guest.name} joins: exit {done.returncode}: {done.stderr.decode()} (there: {err.decode()})")
     lib.equal(process.returncode, 0, f"{host.name} lets {guest.name} in: {err.decode()}")
     lib.check(guest.name in out.decode(), f"and says who came: {out!r}")
