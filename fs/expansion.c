@@ -297,10 +297,19 @@ static int read_tagged(struct db *db, int64_t id, struct tagged *ret_tagged)
 static int add_links_to(struct expansion *e, struct db *db, uint64_t entry, bool with_copies)
 {
 	struct tagged tagged;
-	int r = object_kind(entry) == OBJECT_ENTRY ? read_tagged(db, object_id(entry), &tagged) : -ENOENT;
+	int r;
 
+	if (object_kind(entry) != OBJECT_ENTRY)
+		return 0;
+	r = read_tagged(db, object_id(entry), &tagged);
+	if (r == -ENOENT) {
+		/* A deleted entry whose row was purged meanwhile, as soon as every device knew of it: nobody can say any
+		 * more which links led to it. */
+		e->all_links = true;
+		return 0;
+	}
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r;
 	r = add_links_naming(e, db, &tagged.uuid);
 	if (r == 0 && with_copies && tagged.has_content)
 		r = add_links_by_content(e, db, tagged.content);

@@ -193,6 +193,27 @@ static void test_links(void **state)
 		     (long long)w->root, t, (long long)w->root, (long long)other, t);
 }
 
+/* Once every device knows of a deletion the row is purged, and that may be sooner than its notice is handled. */
+static void test_links_to_what_was_purged(void **state)
+{
+	struct stage *s = *state;
+	struct world *w = &s->w;
+	struct notice n = { .change = NOTICE_LINKS, .object = object(OBJECT_ENTRY, 999999) };
+	int64_t a = world_file(w, "a.jpg", "aa"), pair = 0;
+	long long t = library_tag(&w->library, "t");
+
+	assert_int_equal(library_pair(&w->library, t, a, "x.jpg", &pair), 0);
+	start(state);
+	announce_put(s->t.announce, &n, 1, false);
+	told_settle(&s->t);
+	_cleanup_(free_ptr) char *text = buf_take_str(&s->t.text), *expected = NULL;
+	assert_true(asprintf(&expected, "expire c%lld/x.jpg\n", t) > 0);
+	assert_non_null(strstr(text, expected));
+	free(expected);
+	assert_true(asprintf(&expected, "content c%lld\n", t) > 0);
+	assert_non_null(strstr(text, expected));
+}
+
 static void test_links_by_content(void **state)
 {
 	struct stage *s = *state;
@@ -486,6 +507,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tags, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_name_that_is_taken_again_is_not_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_links_to_what_was_purged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_links_by_content, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_links_below_a_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_devices, setup, teardown),
