@@ -133,8 +133,11 @@ int push_read(struct core *core, const struct task *task, const struct range *ra
 	/* Not to the end, or a new list: that is for pulling. */
 	if (!range || range->upto < range->head || range->listing) {
 		const struct stream *s = vector_find(&core->own, &task->stream);
+		struct note *note = core_note(core, &task->stream);
 
 		push->tried = s ? s->position : 0;
+		if (note) /* while it was read, nobody was told that it moved */
+			note->revision = ++core->revision;
 		return 0;
 	}
 	m.range.range = *range;

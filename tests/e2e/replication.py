@@ -24,7 +24,7 @@ def live(home):
     """Locations, tags, albums and favorites of each device are seen on the others."""
     with lan.Lan(home) as net:
         a, b = family(net, "desktop", "laptop")
-        trees_equal([a, b])
+        trees_equal([a, b], 5, "what was added is there at once, not with the next heartbeat")
         remote = os.path.join(b.mnt, "devices", "desktop", "files", "folder 1", "desktop file 1.txt")
         equal(os.stat(remote).st_size, os.stat(os.path.join(a.real, "folder 1", "desktop file 1.txt")).st_size, "size of a peer's file")
         equal(errno_of(lambda: open(remote, "rb")), errno.EREMOTE, "opening it")
