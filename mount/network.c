@@ -37,14 +37,21 @@
 #define PORT_FIRST 20000 /* below where Linux takes ports for outgoing connections from */
 #define PORT_COUNT 10000
 
+#define TELL_EVERY_MS 10	 /* peers hear of commits */
+#define TELL_ALONE_MS 1000 /* the same when there is no other member */
+
 struct network {
 	struct store *store;
 	struct loop *loop;
 	struct key *key;
 	struct network_opts opts; /* valid while starting */
 	atomic_bool members_written;
+	atomic_bool untold; /* commits; until they are told the loop need not be woken again */
 	/* The loop's: */
 	uv_async_t committed;
+	uv_timer_t tell; /* of commits */
+	uint64_t told_ms;
+	bool is_alone;
 	struct node *node;
 	struct discovery *discovery;
 	struct replicator *replicator;
@@ -145,6 +152,7 @@ static int tell_members(struct network *n, struct db *db, struct members *member
 
 	if (r < 0)
 		return r;
+	n->is_alone = members->key_count == 0;
 	if (!contains(members, self) && members->count < KEYRING_PEERS_MAX)
 		members->ids[members->count++] = *self;
 	replicator_members(n->replicator, members->ids, members->count, registers.data, registers.len);
@@ -279,16 +287,31 @@ static void on_commit(void *arg, bool members)
 
 	if (members)
 		atomic_store(&n->members_written, true);
-	uv_async_send(&n->committed);
+	if (!atomic_exchange(&n->untold, true) || members)
+		uv_async_send(&n->committed);
 }
 
+static void tell_commits(uv_timer_t *timer)
+{
+	struct network *n = timer->data;
+
+	atomic_store(&n->untold, false);
+	n->told_ms = clock_monotonic_ms();
+	replicator_committed(n->replicator);
+}
+
+/* The first of many at once, the others together: reading where all streams stand costs as much as a small commit. */
 static void on_committed(uv_async_t *committed)
 {
 	struct network *n = committed->data;
+	uint64_t passed_ms = clock_monotonic_ms() - n->told_ms, every_ms = n->is_alone ? TELL_ALONE_MS : TELL_EVERY_MS;
 
 	if (atomic_exchange(&n->members_written, false))
 		refresh_members(n);
-	replicator_committed(n->replicator);
+	if (passed_ms >= every_ms)
+		tell_commits(&n->tell);
+	else if (!uv_is_active((uv_handle_t *)&n->tell))
+		uv_timer_start(&n->tell, tell_commits, every_ms - passed_ms, 0);
 }
 
 /* --- beginning --- */
@@ -395,6 +418,7 @@ static int close_parts(void *arg)
 	struct network *n = arg;
 
 	uv_close((uv_handle_t *)&n->committed, on_async_closed);
+	uv_close((uv_handle_t *)&n->tell, on_async_closed);
 	if (n->window)
 		pairing_window_shut(n->window);
 	if (n->discovery)
@@ -414,6 +438,8 @@ static int open_parts(void *arg)
 	if (r < 0)
 		return r;
 	n->committed.data = n;
+	uv_timer_init(loop_uv(n->loop), &n->tell);
+	n->tell.data = n;
 	r = open_node(n);
 	if (r == 0)
 		r = open_replicator(n);
