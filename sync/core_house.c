@@ -9,7 +9,7 @@
 #include "sync/hlc.h"
 #include "sync/model.h"
 
-enum { CUT_EVERY_MS = 200, PURGE_EVERY_MS = 60 * 1000, REPAIR_EVERY_MS = 10 * 60 * 1000 };
+enum { PURGE_EVERY_MS = 60 * 1000, REPAIR_EVERY_MS = 10 * 60 * 1000 };
 
 /* --- cutting --- */
 
@@ -72,30 +72,23 @@ static int cut(struct core *core, const struct stream *s, uint64_t upto)
 	return 0;
 }
 
-/* Each pass is a commit, so one takes much: what may go waits for as long since the last one. */
-static bool is_due(struct core *core, const struct stream *s, uint64_t every_ms)
+/* Tombstones wait a while, so that one pass takes many. */
+static bool may_purge(struct core *core, const struct stream *s, uint64_t upto)
 {
-	struct note *note = core_note(core, &s->id);
+	const struct model *model = model_find(s->id.kind);
+	struct note *note;
 
+	if (!model || !model_is_purged(model) || !stream_is_whole(s) || upto <= s->floor)
+		return false;
+	note = core_note(core, &s->id);
 	if (!note)
 		return false;
-	if (note->purge_ms != 0 && core->now.mono_ms < note->purge_ms + every_ms) {
-		core_due(core, note->purge_ms + every_ms);
+	if (note->purge_ms != 0 && core->now.mono_ms < note->purge_ms + PURGE_EVERY_MS) {
+		core_due(core, note->purge_ms + PURGE_EVERY_MS);
 		return false;
 	}
 	note->purge_ms = core->now.mono_ms;
 	return true;
-}
-
-static bool may_cut(struct core *core, const struct stream *s, uint64_t upto)
-{
-	const struct model *model = model_find(s->id.kind);
-
-	if (upto <= s->floor)
-		return false;
-	if (s->id.kind == STREAM_LOG)
-		return is_due(core, s, CUT_EVERY_MS);
-	return model && model_is_purged(model) && stream_is_whole(s) && is_due(core, s, PURGE_EVERY_MS);
 }
 
 /* Past the set size it is cut where half of that is left, whoever is away: they come back by snapshot. */
@@ -122,7 +115,7 @@ int house_keep(struct core *core)
 		const struct stream *s = &core->own.items[i];
 		uint64_t upto = agreed(core, s);
 
-		if (may_cut(core, s, upto))
+		if (s->id.kind == STREAM_LOG ? upto > s->floor : may_purge(core, s, upto))
 			return cut(core, s, upto);
 	}
 	return cut_by_size(core);
