@@ -161,15 +161,19 @@ int fs_mkdir(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *r
 }
 
 /* Where the text of the symlink leads, as seen from the directory that it is made in. */
-static int read_target(struct txn *txn, struct making *m)
+static int read_target(struct txn *txn, struct making *m, const struct dir *dir)
 {
-	_cleanup_(buf_release) struct buf dir = BUF_INIT;
+	_cleanup_(buf_release) struct buf path = BUF_INIT;
 	int r;
 
-	r = path_of(txn_db(txn), m->spot.parent, &dir);
+	/* A text that begins by leaving the directory never asks for its name, which would have to be looked up. */
+	if (strncmp(m->text, "../", 3) == 0 && dir->kind == DIR_LINKS && dir->collections != COLLECTION_FAVORITES)
+		r = buf_append_str(&path, dir->collections == COLLECTION_TAG ? "tags/-" : "albums/-");
+	else
+		r = path_of(txn_db(txn), m->spot.parent, &path);
 	if (r == 0)
-		r = buf_append(&dir, "", 1);
-	return r < 0 ? r : resolve_text(m->fs, (const char *)dir.data, m->text, &m->target);
+		r = buf_append(&path, "", 1);
+	return r < 0 ? r : resolve_text(m->fs, (const char *)path.data, m->text, &m->target);
 }
 
 static int make_link(struct txn *txn, void *arg)
@@ -181,7 +185,7 @@ static int make_link(struct txn *txn, void *arg)
 	int r = find_room(txn_db(txn), &m->spot, &dir);
 
 	if (r == 0)
-		r = read_target(txn, m);
+		r = read_target(txn, m, &dir);
 	if (r == 0)
 		r = resolve_find(m->fs, txn_db(txn), &m->target, true, &target);
 	if (r == 0 && object_kind(target) != OBJECT_ENTRY)

@@ -7,6 +7,7 @@
 #include "store/change_kind.h"
 #include "store/collection.h"
 #include "store/db.h"
+#include "store/internal.h"
 #include "store/object.h"
 #include "store/oplog.h"
 #include "store/pair.h"
@@ -194,12 +195,11 @@ int pair_add(struct txn *txn, int64_t collection, int64_t entry, const char *nam
 		r = put_added(&set, &home, &subject.uuid, name, len, subject.has_content ? subject.content : NULL);
 	if (r == 0)
 		r = oplog_commit(txn, &set);
-	if (r == 0 && (r = is_in(txn, collection, &subject.uuid, &id)) == 1) {
-		*ret_id = id;
-		return 0;
-	}
-	/* Only a register with a greater stamp could have kept it out, and ours is the greatest of this device. */
-	return r < 0 ? r : -ERR_STALE;
+	if (r < 0)
+		return r;
+	/* It is in: only a register with a greater stamp could have kept it out, and ours is the greatest of this device. */
+	*ret_id = id != 0 ? id : sqlite3_last_insert_rowid(txn->db->connection);
+	return 0;
 }
 
 int pair_remove(struct txn *txn, int64_t id)
