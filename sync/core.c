@@ -402,18 +402,14 @@ int core_tick(struct core *core, struct core_now now)
 	return core_step(core);
 }
 
-int core_committed(struct core *core, struct core_now now, const struct vector *changed)
+/* Whether what peers are told of a stream is another than before. */
+static bool tells_more(const struct stream *before, const struct stream *now)
 {
-	core_at(core, now);
-	for (size_t i = 0; i < changed->count; i++)
-		core_moved(core, &changed->items[i]);
-	core->own.shared_digest = changed->shared_digest;
-	if (changed->clock > core->own.clock)
-		core->own.clock = changed->clock;
-	return core_step(core);
+	return !before || before->position != now->position || memcmp(before->hash, now->hash, HASH_LEN) != 0 ||
+	       stream_is_whole(before) != stream_is_whole(now);
 }
 
-static int replace_own(struct core *core, const struct vector *own)
+int core_replace_own(struct core *core, const struct vector *own)
 {
 	_cleanup_(vector_release) struct vector before = core->own;
 	bool news = false; /* a stream, perhaps of a later epoch */
@@ -431,7 +427,7 @@ static int replace_own(struct core *core, const struct vector *own)
 		struct note *note = core_note(core, &own->items[i].id);
 
 		news |= !old;
-		if (note && (!old || memcmp(old, &own->items[i], sizeof(*old)) != 0))
+		if (note && tells_more(old, &own->items[i]))
 			note->revision = ++core->revision;
 	}
 	if (news)
@@ -445,7 +441,7 @@ int core_reload(struct core *core, struct core_now now, const struct vector *own
 
 	core_at(core, now);
 	core->epoch = epoch;
-	r = replace_own(core, own);
+	r = core_replace_own(core, own);
 	return r < 0 ? r : core_step(core);
 }
 

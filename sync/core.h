@@ -63,10 +63,8 @@ void core_free(struct core *core);
 
 int core_tick(struct core *core, struct core_now now); /* at core_wake_ms, or any time */
 
-/* This device committed changes: its streams as they are now, and the vector's shared_digest and clock. */
-int core_committed(struct core *core, struct core_now now, const struct vector *changed);
-
-/* The whole vector anew, after something moved it that the core did not ask for. */
+/* The whole vector as it is now, read in one transaction: after this device committed something, and whenever anything
+ * moved that the core did not ask for. */
 int core_reload(struct core *core, struct core_now now, const struct vector *own, uint64_t epoch);
 
 /* Who is a member, this device included, and the registers of all devices (opaque; sent in Hello, and to peers that are
@@ -218,5 +216,3 @@ struct core_comparison {
 /* With the i-th peer, when it last told all that it has (each heartbeat does). False past the end. */
 bool core_compare(const struct core *core, size_t i, struct core_comparison *ret_comparison);
 
-/* What the i-th peer holds, as far as it told; borrowed until the next event. NULL past the end. */
-const struct vector *core_peer_vector(const struct core *core, size_t i);

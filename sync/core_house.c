@@ -121,21 +121,6 @@ int house_keep(struct core *core)
 	return cut_by_size(core);
 }
 
-static int take_own(struct core *core, const struct vector *own)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < own->count && r == 0; i++) {
-		const struct stream *before = vector_find(&core->own, &own->items[i].id);
-
-		if (!before)
-			core_moved(core, &own->items[i]);
-		else
-			r = vector_set(&core->own, &own->items[i]);
-	}
-	return r;
-}
-
 int core_cut_done(struct core *core, struct core_now now, uint32_t token, int result, const struct vector *own)
 {
 	struct task task;
@@ -149,7 +134,7 @@ int core_cut_done(struct core *core, struct core_now now, uint32_t token, int re
 	if (result < 0)
 		r = core_replica_failed(core, result);
 	else
-		r = take_own(core, own);
+		r = core_replace_own(core, own);
 	note = result == 1 ? core_find_note(core, &task.stream) : NULL;
 	if (note)
 		note->purge_ms = 0; /* there is more of it */

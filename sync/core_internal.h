@@ -153,6 +153,7 @@ int core_tell(struct core *core, enum core_event event, const struct uuid *peer,
 	      const char *text);
 int core_task(struct core *core, enum task_kind kind, const struct peer *peer, struct task **ret_task);
 bool core_take_task(struct core *core, uint32_t token, struct task *ret_task); /* caller releases covers */
+int core_replace_own(struct core *core, const struct vector *own); /* copied; what moved is to be told */
 struct note *core_note(struct core *core, const struct stream_id *id);	       /* NULL: no memory */
 struct note *core_find_note(const struct core *core, const struct stream_id *id);
 void core_moved(struct core *core, const struct stream *s); /* a stream of `own` is now this */

@@ -74,11 +74,6 @@ bool core_peer_at(const struct core *core, size_t i, struct core_peer *ret_peer)
 	return true;
 }
 
-const struct vector *core_peer_vector(const struct core *core, size_t i)
-{
-	return i < core->peer_count ? &core->peers[i]->vector : NULL;
-}
-
 bool core_compare(const struct core *core, size_t i, struct core_comparison *ret_comparison)
 {
 	if (i >= core->peer_count)

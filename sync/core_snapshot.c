@@ -133,18 +133,10 @@ int snapshot_piece(struct core *core, struct peer *peer, const struct message_sn
 
 static int note_merged(struct core *core, struct peer *peer, const struct vector *own)
 {
-	int r = 0;
+	int r = core_replace_own(core, own);
 
-	for (size_t i = 0; i < own->count; i++) {
-		const struct stream *before = vector_find(&core->own, &own->items[i].id);
-
-		if (!before || memcmp(before, &own->items[i], sizeof(*before)) != 0)
-			core_moved(core, &own->items[i]);
-	}
-	core->own.shared_digest = own->shared_digest;
-	core->own.clock = own->clock;
-	if (!core->snapshot.active)
-		return 0;
+	if (r < 0 || !core->snapshot.active)
+		return r;
 	if (!core->snapshot.last) {
 		if (peer && peer_usable(core, peer))
 			return ask(core, peer);

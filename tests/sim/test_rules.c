@@ -648,7 +648,7 @@ static void commit_tag(struct solo *s)
 	change_put_number(change, COLLECTION_LIVE, 1);
 	memory_commit(s->replica, &set, s->now.wall_ms);
 	memory_ops.vector(s->replica, &own);
-	core_committed(s->core, s->now, &own);
+	core_reload(s->core, s->now, &own, EPOCH);
 	settle(s);
 }
 

@@ -223,23 +223,16 @@ void world_report(struct world *w, unsigned i)
 static void report(struct world *w, unsigned i)
 {
 	struct device *d = &w->devices[i];
-	_cleanup_(vector_release) struct vector all = VECTOR_INIT, own = VECTOR_INIT;
+	_cleanup_(vector_release) struct vector all = VECTOR_INIT;
 
 	memory_ops.vector(d->replica, &all);
-	for (size_t k = 0; k < all.count; k++) {
-		if (uuid_cmp(&all.items[k].id.origin.device, &d->id) == 0 &&
-		    all.items[k].id.origin.epoch == d->replica->epoch)
-			vector_set(&own, &all.items[k]);
-	}
-	own.shared_digest = all.shared_digest;
-	own.clock = all.clock;
 	if (d->anchor_epoch == d->replica->epoch || world_chance(w, 50)) {
 		struct stream_id id = {.origin = {.device = d->id, .epoch = d->replica->epoch}};
 
 		d->anchor_epoch = id.origin.epoch;
 		d->anchor_position = vector_find(&all, &id)->position;
 	}
-	core_committed(d->core, now_of(w, i), &own);
+	core_reload(d->core, now_of(w, i), &all, d->replica->epoch);
 	tell_members(w, i);
 }
 
