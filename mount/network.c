@@ -23,15 +23,14 @@
 #include "base/log.h"
 #include "mount/library.h"
 #include "mount/loop.h"
+#include "mount/members.h"
 #include "mount/pairing_window.h"
 #include "mount/replicator.h"
 #include "mount/sync_events.h"
 #include "net/discovery.h"
-#include "net/hostport.h"
-#include "store/device.h"
+#include "net/address.h"
 #include "store/event.h"
 #include "store/peer.h"
-#include "store/registers.h"
 #include "store/store.h"
 
 #define PORT_FIRST 20000 /* below where Linux takes ports for outgoing connections from */
@@ -60,56 +59,6 @@ struct network {
 };
 
 /* --- the members --- */
-
-struct members {
-	struct uuid ids[KEYRING_PEERS_MAX];
-	uint8_t keys[KEYRING_PEERS_MAX][KEY_PUBLIC_LEN];
-	size_t count;
-	size_t key_count;
-};
-
-static int read_members(struct db *db, struct members *ret_members)
-{
-	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
-	struct device device;
-	int r = device_list(db, 0, &rows);
-
-	ret_members->count = ret_members->key_count = 0;
-	while (r == 0 && (r = device_next(&rows, &device)) == 0) {
-		if (ret_members->count == KEYRING_PEERS_MAX)
-			return -ERR_TOO_LARGE;
-		ret_members->ids[ret_members->count++] = device.uuid;
-		if (device.public_key && !device.self)
-			memcpy(ret_members->keys[ret_members->key_count++], device.public_key, KEY_PUBLIC_LEN);
-	}
-	return r < 0 ? r : 0;
-}
-
-static bool contains(const struct members *members, const struct uuid *id)
-{
-	for (size_t i = 0; i < members->count; i++)
-		if (uuid_cmp(&members->ids[i], id) == 0)
-			return true;
-	return false;
-}
-
-/* One that has just joined has not heard of itself yet: that is no removal. */
-static bool was_removed(struct db *db, const struct uuid *self)
-{
-	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
-	struct device device;
-
-	return device_find(db, self, &device, &rows) == 0 && !device.member && device.member_at.hlc != 0;
-}
-
-static int read_registers(struct db *db, struct buf *ret_registers)
-{
-	_cleanup_(registers_release) struct registers registers = REGISTERS_INIT;
-	struct registers_cursor cursor = {0};
-	int r = registers_read(db, REGISTERS_OF(MODEL_DEVICE), REGISTERS_BYTES_MAX, &cursor, &registers);
-
-	return r < 0 ? r : registers_encode(&registers, ret_registers);
-}
 
 /* What was set for it, and where to try. */
 static void tell_peer(struct network *n, const struct uuid *device)
@@ -142,48 +91,37 @@ static void leave(struct network *n)
 }
 
 /* The replicator comes first: it says goodbye to those that are no members any more, before the node cuts them. */
-static int tell_members(struct network *n, struct db *db, struct members *members)
+static int tell_members(struct network *n, const struct members *m)
 {
-	_cleanup_(buf_release) struct buf registers = BUF_INIT;
-	const struct uuid *self = &store_info(n->store)->device;
-	uint8_t discovery_key[MODEL_DISCOVERY_LEN];
-	size_t others = members->count;
-	int r = read_registers(db, &registers);
+	int r;
 
+	n->is_alone = m->other_count == 0;
+	replicator_members(n->replicator, m->ids, m->id_count, m->registers.data, m->registers.len);
+	r = node_set_members(n->node, m->keys, m->key_count);
 	if (r < 0)
 		return r;
-	n->is_alone = members->key_count == 0;
-	if (!contains(members, self) && members->count < KEYRING_PEERS_MAX)
-		members->ids[members->count++] = *self;
-	replicator_members(n->replicator, members->ids, members->count, registers.data, registers.len);
-	r = node_set_members(n->node, (const uint8_t (*)[KEY_PUBLIC_LEN])members->keys, members->key_count);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < others; i++)
-		tell_peer(n, &members->ids[i]);
-	if (n->discovery && device_discovery_key(db, discovery_key) == 0)
-		(void)discovery_set_key(n->discovery, discovery_key);
-	explicit_bzero(discovery_key, sizeof(discovery_key));
-	if (n->discovery) /* a new member may have announced itself before we knew it */
-		discovery_tell_again(n->discovery);
+	for (size_t i = 0; i < m->other_count; i++)
+		tell_peer(n, &m->others[i]);
+	(void)peer_clean(n->store);
+	if (!n->discovery)
+		return 0;
+	if (m->has_discovery_key)
+		(void)discovery_set_key(n->discovery, m->discovery_key);
+	discovery_tell_again(n->discovery); /* a new member may have announced itself before we knew it */
 	return 0;
 }
 
 static void refresh_members(struct network *n)
 {
-	struct members *members = calloc(1, sizeof(*members));
-	struct db *db;
-	int r = members ? store_reader(n->store, &db) : -ENOMEM;
+	_cleanup_(members_freep) struct members *members = NULL;
+	int r = members_read(n->store, &members);
 
-	if (r == 0)
-		r = read_members(db, members);
-	if (r == 0 && was_removed(db, &store_info(n->store)->device))
+	if (r == 0 && members->was_removed)
 		leave(n);
 	else if (r == 0)
-		r = tell_members(n, db, members);
+		r = tell_members(n, members);
 	if (r < 0)
 		log_error("cannot read the members of the library: %s", err_str(r));
-	free(members);
 }
 
 /* --- events --- */
@@ -328,20 +266,13 @@ static uint16_t own_port(const struct uuid *device)
 /* "1.2.3.4:80", "[::1]:80", ":80"; `ret_any`: all addresses. */
 static int parse_listen(const char *text, struct sockaddr_storage *ret_address, uint16_t *ret_port, bool *ret_any)
 {
-	struct hostport hostport;
-	char whole[HOSTPORT_HOST_MAX + 16];
-	int port, r;
+	char whole[NODE_ADDRESS_TEXT], host[NODE_ADDRESS_TEXT];
 
 	*ret_any = text[0] == ':';
 	snprintf(whole, sizeof(whole), "%s%s", *ret_any ? "0.0.0.0" : "", text);
-	r = hostport_parse(whole, &hostport);
-	if (r < 0)
+	if (address_from_text(whole, ret_address) < 0 || address_split(whole, host, ret_port) < 0)
 		return -EINVAL;
-	port = atoi(hostport.port);
-	*ret_port = (uint16_t)port;
-	if (uv_ip4_addr(hostport.host, port, (struct sockaddr_in *)ret_address) == 0)
-		return 0;
-	return uv_ip6_addr(hostport.host, port, (struct sockaddr_in6 *)ret_address) == 0 ? 0 : -EINVAL;
+	return 0;
 }
 
 static int open_node(struct network *n)
@@ -502,6 +433,7 @@ void network_stop(struct network *n)
 struct question {
 	struct network *network;
 	const struct uuid *device;
+	const char *address;
 	struct network_peer *ret_peer;
 	struct core_comparison *ret_comparison;
 	struct pairing_window *window;
@@ -569,6 +501,20 @@ int network_compare(struct network *network, const struct uuid *device, struct c
 	struct question q = {.network = network, .device = device, .ret_comparison = ret_comparison};
 
 	return loop_call(network->loop, do_compare, &q);
+}
+
+static int do_forget(void *arg)
+{
+	struct question *q = arg;
+
+	return node_remove_address(q->network->node, q->device, q->address);
+}
+
+int network_forget_address(struct network *network, const struct uuid *device, const char *address)
+{
+	struct question q = {.network = network, .device = device, .address = address};
+
+	return loop_call(network->loop, do_forget, &q);
 }
 
 static int do_refresh(void *arg)

@@ -45,6 +45,9 @@ int network_peer(struct network *network, const struct uuid *device, struct netw
 /* As replicator_compare, and -ENOTCONN: it is offline. */
 int network_compare(struct network *network, const struct uuid *device, struct core_comparison *ret_comparison);
 
+/* An address that the user took back is no longer tried. Errors: -ENOENT. */
+int network_forget_address(struct network *network, const struct uuid *device, const char *address);
+
 /* Reads the members, their settings and addresses again: after something of them was set in sync.db. */
 void network_refresh(struct network *network);
 
