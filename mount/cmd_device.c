@@ -8,9 +8,10 @@
 #include "mount/command.h"
 #include "mount/devices.h"
 #include "mount/library.h"
+#include "mount/network.h"
 #include "mount/standing.h"
 #include "mount/table.h"
-#include "net/hostport.h"
+#include "net/address.h"
 #include "store/audit.h"
 #include "store/device.h"
 #include "store/event.h"
@@ -280,14 +281,18 @@ static int set_switch(struct call *call, const struct uuid *device, bool files)
 static int set_address(struct call *call, const struct uuid *device, bool add)
 {
 	const char *address = call->args->words[2];
-	struct hostport parsed;
+	char host[NODE_ADDRESS_TEXT];
+	uint16_t port;
 
-	if (hostport_parse(address, &parsed) < 0) {
+	if (address_split(address, host, &port) < 0) {
 		out_error(call->out, "'%s' is no HOST:PORT, as 192.168.1.5:21000, nas.local:21000 or [2001:db8::5]:21000", address);
 		return -EINVAL;
 	}
-	return add ? peer_add_address(call->library->store, device, address)
-		   : peer_remove_address(call->library->store, device, address);
+	if (add)
+		return peer_add_address(call->library->store, device, address);
+	if (call->library->network)
+		(void)network_forget_address(call->library->network, device, address);
+	return peer_remove_address(call->library->store, device, address);
 }
 
 /* "200k", "2M", "off": bytes a second, both ways together. */

@@ -22,7 +22,7 @@
 #include "mount/place.h"
 #include "mount/statedir.h"
 #include "mount/target.h"
-#include "net/hostport.h"
+#include "net/address.h"
 #include "net/nearby.h"
 #include "net/pairing_code.h"
 #include "net/pairing_guest.h"
@@ -50,7 +50,7 @@ struct joining {
 	bool was_asked;			  /* the other device knows of this one: it may have let it in */
 	struct introduction introduction; /* owned; of PAIRED and REFUSED */
 	struct uuid peer;
-	char address[HOSTPORT_TEXT_MAX]; /* empty: none */
+	char address[NODE_ADDRESS_TEXT]; /* empty: none */
 	char name[TEXT_NAME_MAX + 1];	 /* of the other device, unproven */
 };
 
@@ -90,11 +90,11 @@ static void on_progress(void *arg, const struct pairing_guest_progress *p)
 {
 	struct joining *j = arg;
 	struct out *out = j->call->out;
-	char address[HOSTPORT_TEXT_MAX] = "";
+	char address[NODE_ADDRESS_TEXT] = "";
 	const char *name = p->name[0] != '\0' ? p->name : "a device";
 
 	if (p->address)
-		hostport_text(p->address, address);
+		address_to_text(p->address, address);
 	switch (p->stage) {
 	case GUEST_SEARCHING:
 		out_progress(out, "Looking for a device that shows a code");
@@ -141,7 +141,7 @@ static void on_end(void *arg, const struct pairing_guest_end *end)
 	j->error = end->error;
 	snprintf(j->name, sizeof(j->name), "%s", end->name ? end->name : "");
 	if (end->address)
-		hostport_text(end->address, j->address);
+		address_to_text(end->address, j->address);
 	if (end->peer_key) {
 		j->peer = key_id_of_public(end->peer_key);
 		if (introduction_read(end->payload, end->payload_len, end->peer_key, &j->introduction) < 0)
@@ -499,11 +499,11 @@ static void end_looking(struct looking *l)
 static void on_found(void *arg, const struct candidate *device)
 {
 	struct looking *l = arg;
-	char address[HOSTPORT_TEXT_MAX];
+	char address[NODE_ADDRESS_TEXT];
 
 	if (device->count != 1)
 		return; /* told already: another address of it */
-	hostport_text((const struct sockaddr *)&device->addresses[0], address);
+	address_to_text((const struct sockaddr *)&device->addresses[0], address);
 	out_name_text(l->call->out, device->name[0] != '\0' ? device->name : "(no name)");
 	out_printf(l->call->out, "\t%s\n", address);
 	(void)out_flush(l->call->out);

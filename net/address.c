@@ -42,6 +42,13 @@ void address_to_text(const struct sockaddr *address, char ret_text[NODE_ADDRESS_
 	}
 }
 
+socklen_t address_len(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+		return sizeof(struct sockaddr_in);
+	return address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : 0;
+}
+
 static int parse_port(const char *text, uint16_t *ret_port)
 {
 	uint32_t port = 0;
@@ -76,7 +83,7 @@ int address_split(const char *text, char ret_host[NODE_ADDRESS_TEXT], uint16_t *
 	} else if (memchr(text, ':', len)) {
 		return -ERR_MALFORMED; /* IPv6 without brackets: where would the port begin? */
 	}
-	if (len == 0)
+	if (len == 0 || memchr(from, '[', len) || memchr(from, ']', len))
 		return -ERR_MALFORMED;
 	memcpy(ret_host, from, len);
 	ret_host[len] = '\0';

@@ -13,6 +13,8 @@
 /* A numeric address. IPv4 in IPv6 is shown as IPv4. Empty when it is neither. */
 void address_to_text(const struct sockaddr *address, char ret_text[NODE_ADDRESS_TEXT]);
 
+socklen_t address_len(const struct sockaddr *address); /* 0 for families other than IPv4 and IPv6 */
+
 /* Cuts "host:port" in two. A port of 1 to 65535 is needed. Errors: -ERR_MALFORMED. */
 int address_split(const char *text, char ret_host[NODE_ADDRESS_TEXT], uint16_t *ret_port);
 

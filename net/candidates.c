@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "net/hostport.h"
+#include "net/address.h"
 
 static bool is_known(const struct candidates *c, const struct sockaddr_storage *address)
 {
@@ -33,7 +33,7 @@ struct candidate *candidates_add(struct candidates *c, uint64_t id, const char *
 	struct sockaddr_storage copy = {0};
 	struct candidate *candidate;
 
-	memcpy(&copy, address, hostport_sockaddr_len(address));
+	memcpy(&copy, address, address_len(address));
 	if (is_known(c, &copy))
 		return NULL;
 	candidate = find_or_make(c, id, name);

@@ -362,13 +362,6 @@ int discovery_set_key(struct discovery *d, const uint8_t *key)
 	return 0;
 }
 
-void discovery_set_epoch(struct discovery *d, uint64_t epoch)
-{
-	d->opts.epoch = epoch;
-	cadence_changed(&d->sealed, clock_monotonic_ms());
-	schedule(d);
-}
-
 int discovery_open_pairing(struct discovery *d, const char *name)
 {
 	if (name && d->opts.tcp_port == 0)

@@ -47,7 +47,6 @@ void discovery_close(struct discovery *d, void (*closed)(void *arg), void *arg);
 
 /* Another key (removing a device renews it), or none: NULL. Announced at once. Errors: -ENOMEM. */
 int discovery_set_key(struct discovery *d, const uint8_t *key);
-void discovery_set_epoch(struct discovery *d, uint64_t epoch);
 
 /* Pairing is open: announced at once and often, with `name` (a title; empty: no name), until `name` is NULL. Errors:
  * -ERR_MALFORMED (no title), -EINVAL (it has no TCP port). */

@@ -67,6 +67,8 @@ int node_set_members(struct node *node, const uint8_t (*keys)[KEY_PUBLIC_LEN], s
  * -ERR_MALFORMED. */
 int node_add_address(struct node *node, const struct uuid *device, const char *address);
 
+int node_remove_address(struct node *node, const struct uuid *device, const char *address); /* Errors: -ENOENT */
+
 /* Somebody claims that the device is there: dials at once, if it is not connected. Errors: -ENOENT, and of dialer_hint
  * (net/dialer.h): most hints come to nothing. */
 int node_hint(struct node *node, const struct uuid *device, const struct sockaddr *address);

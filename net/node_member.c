@@ -348,6 +348,13 @@ int node_add_address(struct node *node, const struct uuid *device, const char *a
 	return r;
 }
 
+int node_remove_address(struct node *node, const struct uuid *device, const char *address)
+{
+	struct peer *peer = member_find(node, device);
+
+	return peer ? dialer_remove(peer->dialer, address) : -ENOENT;
+}
+
 int node_hint(struct node *node, const struct uuid *device, const struct sockaddr *address)
 {
 	struct peer *peer = member_find(node, device);

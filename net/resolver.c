@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "net/hostport.h"
+#include "net/address.h"
 
 struct resolver {
 	uv_loop_t *loop;
@@ -15,7 +16,10 @@ struct resolver {
 	bool closing;
 	size_t at; /* the name that is being looked up */
 	struct resolver_opts opts;
-	struct hostport names[PAIRING_ADDRESSES_MAX];
+	struct name {
+		char host[NODE_ADDRESS_TEXT];
+		char service[sizeof("65535")];
+	} names[PAIRING_ADDRESSES_MAX];
 	void (*closed)(void *arg);
 	void *closed_arg;
 };
@@ -52,7 +56,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 	}
 	r->calling = true;
 	for (const struct addrinfo *at = list; at; at = at->ai_next)
-		if (hostport_sockaddr_len(at->ai_addr) > 0)
+		if (address_len(at->ai_addr) > 0)
 			r->opts.found(r->opts.arg, which, at->ai_addr);
 	uv_freeaddrinfo(list);
 	r->at++;
@@ -67,8 +71,8 @@ static void look_up(struct resolver *r)
 
 	r->calling = true;
 	while (r->at < r->opts.count && !r->running && !r->closing) {
-		const struct hostport *name = &r->names[r->at];
-		int error = uv_getaddrinfo(r->loop, &r->request, on_resolved, name->host, name->port, &hints);
+		const struct name *name = &r->names[r->at];
+		int error = uv_getaddrinfo(r->loop, &r->request, on_resolved, name->host, name->service, &hints);
 
 		r->running = error == 0;
 		if (error < 0)
@@ -77,6 +81,16 @@ static void look_up(struct resolver *r)
 	r->calling = false;
 	if (r->closing && !r->running)
 		release(r);
+}
+
+static int take_name(const char *text, struct name *ret_name)
+{
+	uint16_t port;
+	int r = address_split(text, ret_name->host, &port);
+
+	if (r == 0)
+		snprintf(ret_name->service, sizeof(ret_name->service), "%u", port);
+	return r;
 }
 
 int resolver_new(const struct resolver_opts *opts, struct resolver **ret_resolver)
@@ -90,7 +104,7 @@ int resolver_new(const struct resolver_opts *opts, struct resolver **ret_resolve
 	if (!r)
 		return -ENOMEM;
 	for (size_t i = 0; error == 0 && i < opts->count; i++)
-		error = hostport_parse(opts->names[i], &r->names[i]);
+		error = take_name(opts->names[i], &r->names[i]);
 	if (error < 0) {
 		free(r);
 		return error;

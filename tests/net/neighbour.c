@@ -10,7 +10,7 @@
 
 #include "base/random.h"
 #include "net/discovery.h"
-#include "net/hostport.h"
+#include "net/address.h"
 
 static struct discovery *discovery;
 static uv_tcp_t listener;
@@ -19,10 +19,10 @@ static char line[256];
 
 static void say(const char *what, const char *about, const struct sockaddr *address)
 {
-	char text[HOSTPORT_TEXT_MAX] = "";
+	char text[NODE_ADDRESS_TEXT] = "";
 
 	if (address)
-		hostport_text(address, text);
+		address_to_text(address, text);
 	printf("%s %s %s\n", what, about, text);
 	fflush(stdout);
 }

@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "net/hostport.h"
+#include "net/address.h"
 #include "net/preamble.h"
 #include "tests/lib/test.h"
 
@@ -243,9 +243,9 @@ void test_host_close(struct test_host *h)
 	buf_release(&h->peer_payload);
 }
 
-const char *test_host_address(const struct test_host *h, char ret_text[HOSTPORT_TEXT_MAX])
+const char *test_host_address(const struct test_host *h, char ret_text[NODE_ADDRESS_TEXT])
 {
-	snprintf(ret_text, HOSTPORT_TEXT_MAX, "127.0.0.1:%u", h->port);
+	snprintf(ret_text, NODE_ADDRESS_TEXT, "127.0.0.1:%u", h->port);
 	return ret_text;
 }
 
@@ -285,7 +285,7 @@ static void on_end(void *arg, const struct pairing_guest_end *end)
 	g->error = end->error;
 	g->has_address = end->address != NULL;
 	if (end->address)
-		memcpy(&g->address, end->address, hostport_sockaddr_len(end->address));
+		memcpy(&g->address, end->address, address_len(end->address));
 	assert_true((end->peer_key != NULL) == (end->outcome == PAIRING_PAIRED || end->outcome == PAIRING_REFUSED));
 	if (end->peer_key) {
 		memcpy(g->peer_key, end->peer_key, KEY_PUBLIC_LEN);

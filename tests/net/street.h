@@ -7,7 +7,7 @@
 #include <uv.h>
 
 #include "base/buf.h"
-#include "net/hostport.h"
+#include "net/address.h"
 #include "net/nearby.h"
 #include "net/pairing_guest.h"
 #include "net/pairing_host.h"
@@ -63,7 +63,7 @@ struct test_host_opts {
 
 void test_host_open(struct test_host *h, struct street *s, const struct test_host_opts *opts);
 void test_host_close(struct test_host *h);
-const char *test_host_address(const struct test_host *h, char ret_text[HOSTPORT_TEXT_MAX]);
+const char *test_host_address(const struct test_host *h, char ret_text[NODE_ADDRESS_TEXT]);
 bool test_host_is_over(void *host);
 
 struct test_guest {

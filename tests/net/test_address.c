@@ -1,7 +1,7 @@
-/* net/address and net/preamble. */
 #include "net/address.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -23,7 +23,9 @@ static void numeric_addresses_come_back(void **state)
 	assert_int_equal(address_from_text("[::ffff:1.2.3.4]:5", &address), 0);
 	address_to_text((struct sockaddr *)&address, text);
 	assert_string_equal(text, "1.2.3.4:5");
+	assert_int_equal(address_len((struct sockaddr *)&address), sizeof(struct sockaddr_in6));
 	address.ss_family = AF_UNIX;
+	assert_int_equal(address_len((struct sockaddr *)&address), 0);
 	address_to_text((struct sockaddr *)&address, text);
 	assert_string_equal(text, "");
 }
@@ -38,13 +40,18 @@ static void names_are_left_to_others(void **state)
 	assert_int_equal(address_split("host.example:80", host, &port), 0);
 	assert_string_equal(host, "host.example");
 	assert_int_equal(port, 80);
+	assert_int_equal(address_split("[host.example]:81", host, &port), 0);
+	assert_string_equal(host, "host.example");
+	assert_int_equal(address_split("[fe80::1%eth0]:4000", host, &port), 0);
+	assert_string_equal(host, "fe80::1%eth0");
 }
 
 static void nonsense_is_refused(void **state)
 {
 	static const char *const texts[] = {"",	    "host",	":80",	   "host:",   "host:0", "host:65536",
 					    "h:-1", "h: 1",	"h:1x",	   "::1:80",  "[]:80",	"[host]:80",
-					    "h:+1", "h:00001x", "[::1]80", "h:999999"};
+					    "h:+1", "h:00001x", "[::1]80", "h:999999", "[::1:80", "::1]:8", "a:1:2", "[a]b:80",
+					    "h:99999999999", "[::1]"};
 	char text[NODE_ADDRESS_TEXT + 10];
 	struct sockaddr_storage address;
 

@@ -128,7 +128,7 @@ static void nobody_there(void **state)
 
 static void addresses_one_after_another(void **state)
 {
-	char dead[HOSTPORT_TEXT_MAX], live[HOSTPORT_TEXT_MAX];
+	char dead[NODE_ADDRESS_TEXT], live[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {dead, live, NULL};
 	struct test_host h;
 	struct test_guest g;
@@ -149,7 +149,7 @@ static void addresses_one_after_another(void **state)
 
 static void refused_connection(void **state)
 {
-	char dead[HOSTPORT_TEXT_MAX];
+	char dead[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {dead, NULL};
 	struct test_guest g;
 	struct street s;
@@ -171,7 +171,7 @@ static void no_answer(void **state)
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof(address);
-	char text[HOSTPORT_TEXT_MAX];
+	char text[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {text, NULL};
 	struct test_guest g;
 	struct street s;
@@ -181,7 +181,7 @@ static void no_answer(void **state)
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
 	assert_int_equal(connect(first, (struct sockaddr *)&address, len), 0);
 	street_init(&s);
-	hostport_text((struct sockaddr *)&address, text);
+	address_to_text((struct sockaddr *)&address, text);
 	test_guest_open(&g, &s, GUEST_SEED, "ABCD-2345", addresses, 0);
 	g.pass_at = GUEST_CONNECTING;
 	g.pass_time = 1;
@@ -198,7 +198,7 @@ static void no_answer(void **state)
 /* A device that is reached but shows no code: its node closes. */
 static void shows_no_code(void **state)
 {
-	char address[HOSTPORT_TEXT_MAX];
+	char address[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {address, NULL};
 	struct test_host h;
 	struct test_guest g;
@@ -232,7 +232,7 @@ static bool is_connecting(void *guest)
 static void closed_at_any_time(void **state)
 {
 	static const char *const addresses[] = {"localhost:9", NULL};
-	char live[HOSTPORT_TEXT_MAX];
+	char live[NODE_ADDRESS_TEXT];
 	const char *const at_host[] = {live, NULL};
 	struct test_guest searching, resolving, connecting, checking;
 	struct test_host h;

@@ -19,7 +19,7 @@ static const char *wrong_code(const struct test_host *h)
 /* One guest after the other goes through this: types `code` at the host, to the end. */
 static struct test_guest visit(struct street *s, struct test_host *h, uint8_t seed, const char *code)
 {
-	char address[HOSTPORT_TEXT_MAX];
+	char address[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {test_host_address(h, address), NULL};
 	struct test_guest g;
 
@@ -155,7 +155,7 @@ static bool somebody_checks(void *host)
 static void busy_and_again(void **state)
 {
 	struct test_host_opts opts = {0};
-	char address[HOSTPORT_TEXT_MAX], held[HOSTPORT_TEXT_MAX];
+	char address[NODE_ADDRESS_TEXT], held[NODE_ADDRESS_TEXT];
 	const char *direct[] = {address, NULL}, *by_relay[] = {held, NULL};
 	struct test_guest first, second;
 	struct test_host h;
@@ -292,7 +292,7 @@ static bool has_been_asked(void *host)
 
 static void a_verdict_may_come_later(void **state)
 {
-	char address[HOSTPORT_TEXT_MAX];
+	char address[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {address, NULL};
 	struct test_host_opts opts = {0};
 	struct test_guest g;
@@ -322,7 +322,7 @@ static void a_verdict_may_come_later(void **state)
 /* While the user thinks, the other side goes: the verdict finds nobody, and the code is dead all the same. */
 static void gone_before_the_verdict(void **state)
 {
-	char address[HOSTPORT_TEXT_MAX];
+	char address[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {address, NULL};
 	struct test_host_opts opts = {0};
 	struct test_guest g;
@@ -357,7 +357,7 @@ static void silent_callers_do_not_block_it(void **state)
 	street_init(&s);
 	test_host_open(&h, &s, &opts);
 	for (int i = 0; i < CALLERS; i++) {
-		char held[HOSTPORT_TEXT_MAX];
+		char held[NODE_ADDRESS_TEXT];
 		const char *by_relay[] = {held, NULL};
 
 		relay_open(&callers[i], &s, h.port);
@@ -380,7 +380,7 @@ static void silent_callers_do_not_block_it(void **state)
 
 static void closed_in_the_middle(void **state)
 {
-	char address[HOSTPORT_TEXT_MAX];
+	char address[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {address, NULL};
 	struct test_host_opts opts = {0};
 	struct test_guest g;
@@ -412,7 +412,7 @@ static void a_silent_caller_is_cut_off(void **state)
 	struct test_host_opts opts = {0};
 	uint64_t start_ms = clock_monotonic_ms();
 	struct test_guest silent, g;
-	char held[HOSTPORT_TEXT_MAX];
+	char held[NODE_ADDRESS_TEXT];
 	const char *by_relay[] = {held, NULL};
 	struct test_host h;
 	struct relay r;

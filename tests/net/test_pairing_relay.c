@@ -35,7 +35,7 @@ static bool both_have_ended(void *scene)
 
 static void scene_run(struct scene *x)
 {
-	char address[HOSTPORT_TEXT_MAX];
+	char address[NODE_ADDRESS_TEXT];
 	const char *const addresses[] = {address, NULL};
 
 	snprintf(address, sizeof(address), "127.0.0.1:%u", x->relay.port);
@@ -126,7 +126,7 @@ static void changing_burns_the_code(void **state)
 	street_init(&s);
 	test_host_open(&h, &s, &opts);
 	for (int i = 0; i < PAIRING_CODE_RUNS; i++) {
-		char address[HOSTPORT_TEXT_MAX];
+		char address[NODE_ADDRESS_TEXT];
 		const char *const addresses[] = {address, NULL};
 		struct scene x = {0};
 
@@ -173,7 +173,7 @@ static void cut_at_each_message(void **state)
 static void held_up_beyond_the_time(void **state)
 {
 	for (int message = 1; message < VERDICT; message++) {
-		char address[HOSTPORT_TEXT_MAX];
+		char address[NODE_ADDRESS_TEXT];
 		const char *const addresses[] = {address, NULL};
 		struct scene x;
 
