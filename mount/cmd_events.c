@@ -105,7 +105,7 @@ static void put_label(struct call *call, const char *text)
 }
 
 struct peer_metric {
-	const char *name, *help;
+	const char *name, *type, *help;
 	double (*value)(const struct standing *standing);
 };
 
@@ -139,13 +139,25 @@ static double seen_of(const struct standing *s)
 	return (double)s->seen_ms / 1000;
 }
 
+static double in_of(const struct standing *s)
+{
+	return (double)s->bytes_in;
+}
+
+static double out_of(const struct standing *s)
+{
+	return (double)s->bytes_out;
+}
+
 static const struct peer_metric peer_metrics[] = {
-	{"peer_online", "Whether a connection to the device stands", online_of},
-	{"peer_behind_changes", "Changes that this device has and the other one lacks", behind_of},
-	{"peer_ahead_changes", "Changes that the other device has and this one lacks", ahead_of},
-	{"peer_round_trip_seconds", "Round trip of the connection", trip_of},
-	{"peer_clock_offset_seconds", "The other device's clock less this one's", offset_of},
-	{"peer_last_seen_seconds", "When it was last heard, seconds since 1970", seen_of},
+	{"peer_online", "gauge", "Whether a connection to the device stands", online_of},
+	{"peer_behind_changes", "gauge", "Changes that this device has and the other one lacks", behind_of},
+	{"peer_ahead_changes", "gauge", "Changes that the other device has and this one lacks", ahead_of},
+	{"peer_round_trip_seconds", "gauge", "Round trip of the connection", trip_of},
+	{"peer_clock_offset_seconds", "gauge", "The other device's clock less this one's", offset_of},
+	{"peer_last_seen_seconds", "gauge", "When it was last heard, seconds since 1970", seen_of},
+	{"peer_received_bytes_total", "counter", "Bytes that came from the device", in_of},
+	{"peer_sent_bytes_total", "counter", "Bytes that went to the device", out_of},
 };
 
 static int put_peers(struct call *call)
@@ -159,7 +171,8 @@ static int put_peers(struct call *call)
 	for (size_t m = 0; r == 0 && m < sizeof(peer_metrics) / sizeof(peer_metrics[0]); m++) {
 		const struct peer_metric *metric = &peer_metrics[m];
 
-		out_printf(call->out, "# HELP shelf_%s %s\n# TYPE shelf_%s gauge\n", metric->name, metric->help, metric->name);
+		out_printf(call->out, "# HELP shelf_%s %s\n# TYPE shelf_%s %s\n", metric->name, metric->help, metric->name,
+			   metric->type);
 		for (size_t i = 0; i < devices.count; i++) {
 			struct standing standing = standing_of(call->library, &devices.items[i].uuid);
 			char id[UUID_TEXT_LEN + 1];

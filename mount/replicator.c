@@ -422,6 +422,7 @@ static void pump(struct replicator *r)
 	struct effect e;
 	uint64_t wake_ms, now_ms;
 
+	core_set_load(r->core, r->jobs < 10 ? 10 * r->jobs : 100);
 	while (core_next(r->core, &e) == 0)
 		carry_out(r, &e);
 	wake_ms = core_wake_ms(r->core);

@@ -23,6 +23,8 @@ static void add_live(struct library *library, const struct uuid *device, struct 
 	if (peer.node.address[0] != '\0' && (peer.node.connected || s->address[0] == '\0'))
 		snprintf(s->address, sizeof(s->address), "%.*s", (int)sizeof(s->address) - 1, peer.node.address);
 	s->round_trip_us = peer.node.round_trip_us;
+	s->bytes_in = peer.node.bytes_in;
+	s->bytes_out = peer.node.bytes_out;
 	s->has_core = peer.has_core;
 	if (!peer.has_core)
 		return;

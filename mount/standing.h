@@ -17,6 +17,7 @@ struct standing {
 	uint64_t seen_ms; /* wall clock; 0: never */
 	char address[PEER_ADDRESS_MAX + 1];
 	uint32_t round_trip_us; /* 0: not known */
+	uint64_t bytes_in, bytes_out; /* since this process began, on the wire */
 	bool has_core;		/* the next are set */
 	/* Changes: shared ones, and rows of devices (entries above all). */
 	uint64_t behind_shared, behind_files; /* that we have and it lacks */
