@@ -65,16 +65,14 @@ int dir_kind_of(uint64_t ino, enum dir_kind *ret_kind)
 	return -ENOENT;
 }
 
-static int get_fixed(uint64_t ino, struct dir *dir)
+static void get_fixed(struct dir *dir)
 {
-	const struct dir_fixed *known = dir_fixed_of(ino);
+	const struct dir_fixed *known = dir_fixed_of(dir->ino);
 
 	dir->parent = OBJECT_ROOT;
+	dir->id = dir->kind == DIR_LINKS ? COLLECTION_FAVORITES_ID : 0;
 	if (known)
 		dir->collections = known->collections;
-	if (dir->kind == DIR_LINKS)
-		dir->id = COLLECTION_FAVORITES_ID;
-	return 0;
 }
 
 static int get_device(struct db *db, struct dir *dir)
@@ -142,8 +140,7 @@ int dir_get(struct db *db, uint64_t ino, struct dir *ret_dir)
 		r = get_collection(db, &dir);
 		break;
 	default:
-		dir.id = 0;
-		r = get_fixed(ino, &dir);
+		get_fixed(&dir);
 		break;
 	}
 	if (r < 0)

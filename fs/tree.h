@@ -42,6 +42,8 @@ struct fs_attr {
 int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *ret_attr);
 /* 1: the name is desktop litter that is answered from memory: it is not there and never will be (may be cached). */
 int fs_is_litter(struct fs *fs, uint64_t parent, const char *name);
+/* All but the generation, which only look-ups tell. A tag or album looks always the same, and is not read for it: of one
+ * that was removed too, as for whoever stands in a removed directory anywhere. */
 int fs_getattr(struct fs *fs, uint64_t ino, struct fs_attr *ret_attr);
 /* Of a symlink in a location the disk is read, and the answer depends on where the directories above it stand.
  * Errors: -EPERM: leads outside; -EREMOTE: a peer's. */

@@ -9,6 +9,7 @@
 #include "base/key.h"
 #include "base/text.h"
 #include "store/collection.h"
+#include "store/internal.h"
 #include "store/object.h"
 #include "store/place.h"
 #include "store/txn.h"
@@ -431,10 +432,10 @@ static int pair_before(struct txn *txn, int64_t collection, uint64_t prefix, uin
 }
 
 static int upsert_pair(struct txn *txn, const struct change *change, const struct applied *by, int64_t collection,
-		       uint64_t prefix, uint64_t seq, struct before *ret_after)
+		       uint64_t prefix, uint64_t seq)
 {
 	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_PAIR_APPLY, &r);
+	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_PAIR_APPLY, &r);
 
 	if (stmt == NULL)
 		return r;
@@ -444,13 +445,24 @@ static int upsert_pair(struct txn *txn, const struct change *change, const struc
 	bind_register(stmt, 4, change, PAIR_NAME, by);
 	bind_register(stmt, 6, change, PAIR_LIVE, by);
 	bind_register(stmt, 8, change, PAIR_CONTENT, by);
-	r = stmt_step(stmt);
-	if (r != 0)
-		return r < 0 ? r : -EIO;
-	ret_after->id = sqlite3_column_int64(stmt, 0);
-	take_name(stmt, 1, ret_after->name, &ret_after->name_len);
-	ret_after->shown = sqlite3_column_int(stmt, 2) == 1;
-	return 0;
+	return stmt_run(stmt);
+}
+
+/* What the upsert made of the row. RETURNING would say it, through a table that it makes and drops each time. */
+static struct before pair_after(struct txn *txn, const struct change *change, const struct applied *by, const struct before *before)
+{
+	struct before after = *before;
+	const struct value *name = &change->values[PAIR_NAME];
+
+	if (after.id == 0)
+		after.id = sqlite3_last_insert_rowid(txn->db->connection);
+	if (change->fields & 1u << PAIR_NAME && wins(change, PAIR_NAME, by, before)) {
+		after.name_len = name->len;
+		memcpy(after.name, name->bytes, name->len);
+	}
+	if (change->fields & 1u << PAIR_LIVE && wins(change, PAIR_LIVE, by, before))
+		after.shown = change->values[PAIR_LIVE].number == 1;
+	return after;
 }
 
 static int tell_pair_siblings(struct txn *txn, const struct home *home, const struct before *state)
@@ -489,7 +501,7 @@ static int tell_home(struct txn *txn, const struct home *home)
 
 static int apply_pair(struct txn *txn, const struct change *change, const struct applied *by)
 {
-	struct before before = { 0 }, after = { 0 };
+	struct before before = { 0 }, after;
 	struct home home = { 0 };
 	uint64_t prefix, seq;
 	int r = find_home(txn, collection_kind_of(change->model->kind), &change->key[0], &home);
@@ -498,11 +510,12 @@ static int apply_pair(struct txn *txn, const struct change *change, const struct
 	if (r == 0)
 		r = pair_before(txn, home.id, prefix, seq, &before);
 	if (r == 0)
-		r = upsert_pair(txn, change, by, home.id, prefix, seq, &after);
-	if (r == 0)
-		count(txn, change, by, &before);
-	if (r == 0)
-		r = tell(txn, place_of_collection(home.id), object(OBJECT_PAIR, after.id), &before, &after);
+		r = upsert_pair(txn, change, by, home.id, prefix, seq);
+	if (r < 0)
+		return r;
+	after = pair_after(txn, change, by, &before);
+	count(txn, change, by, &before);
+	r = tell(txn, place_of_collection(home.id), object(OBJECT_PAIR, after.id), &before, &after);
 	if (r == 0 && before.shown)
 		r = tell_pair_siblings(txn, &home, &before);
 	if (r == 0 && after.shown)
