@@ -1,5 +1,5 @@
-/* Each effect that needs the database becomes a job on libuv's pool and is reported to the core when it is done, on the
- * loop. Until the last job is back, the core and the store must stay: `jobs` counts them.
+/* Each effect that needs the database becomes a job on libuv's pool (a small read is done on the loop) and is reported to
+ * the core when it is done, on the loop. Until the last job is back, the core and the store must stay: `jobs` counts them.
  *
  * Jobs and commits of other threads end in one order and are heard of in another. So the core is never told a vector
  * that was read when they ended: each report reads it anew, on the loop, and what the core holds never goes back.
@@ -24,9 +24,10 @@
 #include "store/replica.h"
 #include "sync/model.h"
 
-#define ACKS_SAVE_MS 2000
-#define SOFTWARE     "shelf 0.1"
-#define CLAIMS_MAX   3 /* epochs because of what a peer claims, in CLAIMS_MS */
+#define ACKS_SAVE_MS  2000
+#define LOOP_READ_MAX 16 /* changes */
+#define SOFTWARE      "shelf 0.1"
+#define CLAIMS_MAX    3 /* epochs because of what a peer claims, in CLAIMS_MS */
 #define CLAIMS_MS    (10 * 60 * 1000)
 
 struct correspondent { /* one for each peer that was ever up */
@@ -320,6 +321,15 @@ static void after_pool(uv_work_t *work, int status)
 	pump(r);
 }
 
+/* A few changes are read on the loop, where the vector was just read: somebody waits for them, and the way to the pool and
+ * back takes longer. */
+static bool is_small_read(const struct replicator *r, const struct effect *e)
+{
+	const struct stream *stream = e->kind == EFFECT_READ ? vector_find(core_vector(r->core), &e->request.stream) : NULL;
+
+	return stream && stream->position >= e->request.since && stream->position - e->request.since <= LOOP_READ_MAX;
+}
+
 /* Takes over the effect. */
 static void start_job(struct replicator *r, struct effect *e)
 {
@@ -340,7 +350,7 @@ static void start_job(struct replicator *r, struct effect *e)
 	job->effect.range.body = job->effect.bytes.data;
 	job->work.data = job;
 	r->jobs++;
-	if (r->at_once && job->effect.kind == EFFECT_NEW_EPOCH) {
+	if (is_small_read(r, &job->effect) || (r->at_once && job->effect.kind == EFFECT_NEW_EPOCH)) {
 		on_pool(&job->work);
 		after_pool(&job->work, 0);
 		return;
