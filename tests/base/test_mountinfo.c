@@ -40,8 +40,16 @@ static void what_a_path_lies_in(void **state)
 		const char *path;
 		unsigned id;
 	} rows[] = {
-	    {"", 20},	   {"/", 20},	{"/x", 20},		      {"/mnt", 22},	       {"/mnt/a/b", 22},
-	    {"/mnt2", 20}, {"/srv", 20}, {"/srv/bind\there/x", 23}, {"/hidden/below/x", 25}, {"/covered/x", 27},
+	    {"", 20},
+	    {"/", 20},
+	    {"/x", 20},
+	    {"/mnt", 22},
+	    {"/mnt/a/b", 22},
+	    {"/mnt2", 20},
+	    {"/srv", 20},
+	    {"/srv/bind\there/x", 23},
+	    {"/hidden/below/x", 25},
+	    {"/covered/x", 27},
 	    {"/proc/1", 21},
 	};
 	_cleanup_(mountinfo_release) struct mountinfo info = MOUNTINFO_INIT;
