@@ -138,6 +138,10 @@ def elsewhere(home):
         equal(b.run("-l", b.lib, "check").returncode, 0, "check is clean there")
         a.on("location", "remove", "pictures")
         within(20, "it goes there, too", lambda: "pictures" not in b.on("location", "list"))
+        check("on desktop\n" in b.on("location", "list"), "its other location stays")
+        b.on("device", "remove", "desktop")
+        check("on desktop\n" not in b.on("location", "list"), "a device that was removed takes all with it")
+        equal(b.run("-l", b.lib, "check").returncode, 0, "check is clean without it")
 
 
 lib.run(unplugged, adopted, elsewhere)
