@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
 #include "fs/dir.h"
-#include "fs/mounts.h"
 #include "fs/names.h"
+#include "fs/session.h"
 #include "store/entry.h"
 #include "store/location.h"
 #include "store/object.h"
@@ -184,16 +185,21 @@ static int trail_turn(struct trail *trail, const char *link, const char *rest)
 	return 0;
 }
 
-/* Whether the daemon must not look any further: at the mount point, or where a library is mounted or bound to. */
-static bool is_mount(struct fs *fs, const struct mounts *mounts, const char *path)
+static bool is_shelf(const struct mountinfo_line *line)
 {
-	const struct mount_line *line = mounts_of(mounts, path);
+	return line && strcmp(line->type, SESSION_MOUNT_TYPE) == 0;
+}
 
-	return (fs->mountpoint && strcmp(path, fs->mountpoint) == 0) || (line && line->is_shelf);
+/* Whether the daemon must not look any further: at the mount point, or where a library is mounted or bound to. */
+static bool is_mount(struct fs *fs, const struct mountinfo *mounts, const char *path)
+{
+	const struct mountinfo_line *line = mountinfo_of(mounts, path);
+
+	return (fs->mountpoint && strcmp(path, fs->mountpoint) == 0) || is_shelf(line);
 }
 
 /* One component: 1 = there is none left, or the rest is below a mount point and goes by its text. */
-static int trail_step(struct trail *trail, struct fs *fs, const struct mounts *mounts)
+static int trail_step(struct trail *trail, struct fs *fs, const struct mountinfo *mounts)
 {
 	char link[PATH_MAX], at[PATH_MAX];
 	const char *part = trail->left, *rest;
@@ -227,22 +233,22 @@ static int trail_step(struct trail *trail, struct fs *fs, const struct mounts *m
 	return 0;
 }
 
-static bool is_same_mount(const struct mount_line *a, const struct mount_line *b)
+static bool is_same_mount(const struct mountinfo_line *a, const struct mountinfo_line *b)
 {
-	return a->is_shelf && b->is_shelf && a->major == b->major && a->minor == b->minor;
+	return is_shelf(a) && is_shelf(b) && a->major == b->major && a->minor == b->minor;
 }
 
 /* A path that leads into our mount by way of another mount point becomes one by way of ours. */
-static int enter_mount(struct fs *fs, const struct mounts *mounts, char **path)
+static int enter_mount(struct fs *fs, const struct mountinfo *mounts, char **path)
 {
-	const struct mount_line *line = mounts_of(mounts, *path), *ours;
+	const struct mountinfo_line *line = mountinfo_of(mounts, *path), *ours;
 	_cleanup_(free_ptr) char *text = NULL;
 	char *normal;
 	int r;
 
-	if (!line || !line->is_shelf)
+	if (!is_shelf(line))
 		return 0;
-	ours = fs->mountpoint ? mounts_of(mounts, fs->mountpoint) : NULL;
+	ours = fs->mountpoint ? mountinfo_of(mounts, fs->mountpoint) : NULL;
 	if (!ours || !is_same_mount(line, ours))
 		return -ENOENT;
 	if (asprintf(&text, "%s/%s%s", fs->mountpoint, line->root, resolve_after(*path, line->path)) < 0) {
@@ -274,10 +280,10 @@ static size_t length_without_name(const char *path)
 int resolve_real(struct fs *fs, struct destination *d)
 {
 	_cleanup_(trail_release) struct trail trail = { 0 };
-	_cleanup_(mounts_release) struct mounts mounts = { 0 };
+	_cleanup_(mountinfo_release) struct mountinfo mounts = MOUNTINFO_INIT;
 	_cleanup_(free_ptr) char *real = NULL;
 	size_t dir_len = length_without_name(d->text);
-	int r = d->in_mount ? -ENOENT : mounts_read(&mounts);
+	int r = d->in_mount ? -ENOENT : mountinfo_read(&mounts);
 
 	if (r < 0)
 		return r;

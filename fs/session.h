@@ -6,6 +6,8 @@
 
 #include "fs/tree.h"
 
+#define SESSION_MOUNT_TYPE "fuse.shelf" /* of our mounts, as base/mountinfo.h says it: by the option "subtype" */
+
 struct session;
 
 struct session_opts {

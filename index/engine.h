@@ -201,7 +201,7 @@ void look_at_places(struct index *index);
 void look_at_links(struct index *index, struct db *db, const struct site *site, uint64_t ino,
 		   const struct entry_attr *attr, int64_t except);
 
-/* --- presence.c: whether the roots are there --- */
+/* --- presence.c: whether the roots are there, and on which disks --- */
 
 /* Opens the root for work. Errors: -ENODEV: it is not there, and the site is offline now; others: it cannot be told
  * now, and writes wait a moment (engine_may_write). */

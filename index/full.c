@@ -235,6 +235,7 @@ void full_start(struct index *index, struct site *site)
 	if (presence_enter(index, site) < 0)
 		return;
 	site->want_full = false;
+	site->look_at_disk = true;
 	site->full_here = site->wanted_here;
 	site->wanted_here = false;
 	open_watch(index, site);

@@ -43,6 +43,11 @@ struct index_progress {
 int index_rescan(struct index *index, int64_t location, int (*progress)(void *arg, const struct index_progress *), void *arg,
 		 struct index_progress *ret_total);
 
+/* Why a location of this device is offline, as the end of a sentence: "its disk 'Photos 2TB' is not connected", or "its
+ * folder /a is gone ..." (heap). Looks at the disk, so it may block as that does. Errors: -ENOENT, -ENOMEM, store/
+ * errors. */
+int index_why_offline(struct db *db, int64_t location, char **ret_reason);
+
 /* Starts watching and scanning a location that was added; returns at once. */
 void index_added(struct index *index, int64_t location);
 /* Forgets its watches. Returns when no scan of it is under way any more. */

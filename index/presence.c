@@ -2,13 +2,17 @@
  * written, its rows stay. What is under way ends (`abort`); when nothing is pending any more, its watches and its root
  * are let go. It comes back by itself, with a full compare. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "index/disk.h"
 #include "index/engine.h"
 #include "index/retry.h"
+#include "index/root.h"
+#include "store/volume.h"
 
 /* Ends what is under way; those who wait for a compare that has not begun wait on. */
 static void leave(struct index *index, struct site *site)
@@ -21,19 +25,50 @@ static void leave(struct index *index, struct site *site)
 	full_end(index, site, -ENODEV);
 }
 
+/* Of a disk that is there, or was never looked at, more cannot be said. */
+static int describe_missing(const char *path, const struct volume *volume, char **ret_reason)
+{
+	_cleanup_(free_ptr) char *shown = text_printable(path, strlen(path));
+	int n;
+
+	if (!shown)
+		return -ENOMEM;
+	if (volume && !disk_is_around(path, volume->number))
+		n = asprintf(ret_reason, "its disk '%s' is not connected", volume->name);
+	else
+		n = asprintf(ret_reason, "its folder %s is gone, or another %s is in its place", shown,
+			     volume ? "one" : "disk");
+	return n < 0 ? -ENOMEM : 0;
+}
+
+int index_why_offline(struct db *db, int64_t location, char **ret_reason)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT, volume_rows = ROWS_INIT;
+	struct location row;
+	struct volume volume;
+	int r = location_get(db, location, &row, &rows);
+
+	if (r < 0)
+		return r;
+	r = volume_get(db, row.device, row.volume, &volume, &volume_rows);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return describe_missing(row.path, r == 0 ? &volume : NULL, ret_reason);
+}
+
 static void go_offline(struct index *index, struct site *site)
 {
-	_cleanup_(free_ptr) char *shown = text_printable(site->path, strlen(site->path));
+	_cleanup_(free_ptr) char *reason = NULL;
 
 	leave(index, site);
 	site->state_dirty = true;
+	site->look_at_disk = false; /* its return asks for it */
 	full_fail(index, site->id, -ENODEV);
+	if (!site->told_offline && index_why_offline(index->db, site->id, &reason) < 0)
+		reason = NULL;
 	if (!site->told_offline)
-		engine_say(index, "warning",
-			   "%s is offline: its folder %s is gone, or another disk is in its place. Its entries are "
-			   "kept; it comes "
-			   "back by itself.",
-			   site->name, shown ? shown : "");
+		engine_say(index, "warning", "%s is offline%s%s. Its entries are kept; it comes back by itself.",
+			   site->name, reason ? ": " : "", reason ? reason : "");
 	site->told_offline = true;
 }
 
@@ -111,6 +146,45 @@ static void write_state(struct index *index, struct site *site)
 		site->state_dirty = false;
 }
 
+struct recording {
+	int64_t location;
+	const struct volume *volume;
+};
+
+static int record_volume(struct txn *txn, void *arg)
+{
+	const struct recording *recording = arg;
+
+	return volume_record(txn, recording->location, recording->volume);
+}
+
+/* 1: there was nothing to write. */
+static int record_disk(struct index *index, struct site *site)
+{
+	_cleanup_(close_fd) int fd = root_open(site->path, &site->identity);
+	struct store_write_opts bulk = {.priority = STORE_BULK};
+	struct recording recording = {.location = site->id};
+	struct disk disk;
+
+	if (fd < 0 || disk_look(fd, &disk) < 0) /* the next compare asks again */
+		return 1;
+	recording.volume = &disk.volume;
+	if (volume_is_recorded(index->db, site->id, &disk.volume) != 0)
+		return 1;
+	return store_write(index->store, &bulk, record_volume, &recording);
+}
+
+static void look_at_disk(struct index *index, struct site *site)
+{
+	int r;
+
+	if (!site->look_at_disk || site->offline || !engine_may_write(index))
+		return;
+	r = record_disk(index, site);
+	if (r > 0 || (r < 0 && !retry_helps(r)) || engine_wrote(index, r) >= 0)
+		site->look_at_disk = false;
+}
+
 void presence_poll(struct index *index)
 {
 	uint64_t now = clock_monotonic_ms();
@@ -125,6 +199,7 @@ void presence_poll(struct index *index)
 		if (due || asked)
 			presence_check(index, site);
 		write_state(index, site);
+		look_at_disk(index, site);
 	}
 }
 

@@ -187,7 +187,8 @@ static bool is_settled(struct index *index)
 	    index->result_count > 0)
 		return false;
 	for (struct site *site = index->sites; site; site = site->next)
-		if (site->pending.count > 0 || site->full || site->state_dirty || (site->want_full && !site->offline))
+		if (site->pending.count > 0 || site->full || site->state_dirty || site->look_at_disk ||
+		    (site->want_full && !site->offline))
 			return false;
 	return true;
 }

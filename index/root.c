@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
 #include "base/text.h"
 #include "index/beneath.h"
 #include "index/index.h"
@@ -141,28 +142,6 @@ static int check_forbidden(const struct check *check, const char *const *forbidd
 	return 0;
 }
 
-/* The type in a line of /proc/self/mountinfo (proc(5)) if it is about mount `id`; else NULL. Cut out of `line`. */
-static const char *type_in_line(char *line, uint64_t id)
-{
-	char *dash, *end;
-
-	if (strtoull(line, NULL, 10) != id)
-		return NULL;
-	dash = strstr(line, " - ");
-	if (!dash)
-		return NULL;
-	end = strchr(dash + 3, ' ');
-	if (end)
-		*end = '\0';
-	return dash + 3;
-}
-
-static void close_file(FILE **file)
-{
-	if (*file)
-		fclose(*file);
-}
-
 static int check_type(const struct check *check, const char *type)
 {
 	if (strcmp(type, "fuse.shelf") == 0)
@@ -178,19 +157,12 @@ static int check_type(const struct check *check, const char *type)
 
 static int check_filesystem(const struct check *check)
 {
-	_cleanup_(close_file) FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	_cleanup_(free_ptr) char *line = NULL;
-	size_t capacity = 0;
+	_cleanup_(mountinfo_release) struct mountinfo mounts = MOUNTINFO_INIT;
+	const struct mountinfo_line *line = NULL;
 
-	if (!mounts || !(check->st.stx_mask & STATX_MNT_ID))
-		return 0;
-	while (getline(&line, &capacity, mounts) > 0) {
-		const char *type = type_in_line(line, check->st.stx_mnt_id);
-
-		if (type)
-			return check_type(check, type);
-	}
-	return 0;
+	if ((check->st.stx_mask & STATX_MNT_ID) && mountinfo_read(&mounts) == 0)
+		line = mountinfo_by_id(&mounts, check->st.stx_mnt_id);
+	return line ? check_type(check, line->type) : 0;
 }
 
 /* Scans do not cross mounts, so a location on another mount is no part of the one around it. */

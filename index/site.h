@@ -43,6 +43,7 @@ struct site {
 	bool returning;	  /* it was, and is to be said to be back */
 	bool state_dirty; /* the row does not say so yet */
 	bool check_root;  /* an event says that the root may have gone */
+	bool look_at_disk; /* which disk the root lies on is to be looked at, and recorded if it is new */
 	bool removing;	  /* is to be dropped once nothing is pending */
 	bool unscanned;	  /* no full compare has reached its end */
 	bool pristine;	  /* has no rows but those of the first scan, and nothing was moved since it began */

@@ -196,7 +196,7 @@ int cmd_metrics(struct call *call)
 	int r = store_stats(call->library->store, &stats);
 
 	if (r == 0)
-		r = location_list_read(call->library, &locations);
+		r = location_list_read(call->library, false, &locations);
 	if (r == 0) {
 		put_metric(call, "database_bytes", "gauge", "Size of database.db", (double)stats.database_bytes);
 		put_metric(call, "wal_bytes", "gauge", "Size of its write-ahead log", (double)stats.wal_bytes);

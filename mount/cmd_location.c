@@ -42,7 +42,20 @@ static void say_result(struct call *call, const char *name, const struct index_p
 			  out_count_text(total->unreadable, unreadable));
 }
 
-static int fail_scan(struct call *call, int r, const char *name)
+static void say_offline(struct call *call, int64_t id, const char *name)
+{
+	_cleanup_(free_ptr) char *reason = NULL;
+	struct db *db;
+
+	if (store_reader(call->library->store, &db) < 0 || index_why_offline(db, id, &reason) < 0)
+		reason = NULL;
+	out_error(call->out,
+		  "%s is offline%s%s. Its entries are kept. If what is in its place is right, "
+		  "`shelf location rescan --adopt %s`",
+		  name, reason ? ": " : "", reason ? reason : "", name);
+}
+
+static int fail_scan(struct call *call, int r, int64_t id, const char *name)
 {
 	if (r == -EINTR) {
 		out_error(call->out, "interrupted: what was found is kept, %s",
@@ -51,10 +64,7 @@ static int fail_scan(struct call *call, int r, const char *name)
 		return EXITCODE_PARTIAL;
 	}
 	if (r == -ENODEV) {
-		out_error(call->out,
-			  "%s is offline: its folder is gone or is another disk than before. Its entries are "
-			  "kept. If the new disk is right, `shelf location rescan --adopt %s`",
-			  name, name);
+		say_offline(call, id, name);
 		return EXITCODE_PARTIAL;
 	}
 	return out_fail(call->out, r, "cannot compare the location %s with the disk", name);
@@ -75,7 +85,7 @@ static int scan(struct call *call, int64_t id, const char *name)
 		r = index_rescan(call->library->index, id, on_progress, call->out, &total);
 
 	if (r < 0)
-		return fail_scan(call, r, name);
+		return fail_scan(call, r, id, name);
 	say_result(call, name, &total);
 	return total.unreadable > 0 ? EXITCODE_PARTIAL : EXITCODE_DONE;
 }
@@ -191,7 +201,7 @@ int cmd_location_add(struct call *call)
 static int print_list(struct call *call, bool json)
 {
 	_cleanup_(location_list_release) struct location_list list = LOCATION_LIST_INIT;
-	int r = location_list_read(call->library, &list);
+	int r = location_list_read(call->library, true, &list);
 
 	if (r == 0)
 		location_list_print(&list, call->out, json, "");

@@ -9,12 +9,13 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
+#include "fs/session.h"
 #include "mount/command.h"
 #include "mount/connection.h"
 #include "mount/control.h"
 #include "mount/daemon.h"
 #include "mount/holder.h"
-#include "mount/mountinfo.h"
 #include "mount/network_options.h"
 #include "mount/path.h"
 #include "mount/place.h"
@@ -33,7 +34,7 @@ static int replace_dead(const char *path, struct out *out)
 	if (r < 0)
 		return r;
 	line = mountinfo_at(&info, path);
-	if (!line || strcmp(line->type, MOUNTINFO_SHELF) != 0) {
+	if (!line || strcmp(line->type, SESSION_MOUNT_TYPE) != 0) {
 		out_error(out, "%s is a dead mount of something else; unmount that first (`fusermount3 -u -z`)", path);
 		return -EBUSY;
 	}
@@ -73,11 +74,11 @@ static int check_surroundings(const char *path, const char *library_dir, struct 
 	if (r < 0)
 		return r;
 	line = mountinfo_of(&info, path);
-	if (line && strcmp(line->type, MOUNTINFO_SHELF) == 0 && strcmp(line->path, path) == 0) {
+	if (line && strcmp(line->type, SESSION_MOUNT_TYPE) == 0 && strcmp(line->path, path) == 0) {
 		out_error(out, "there is a shelf mount on %s already; `shelf unmount` it first", path);
 		return -EBUSY;
 	}
-	if (line && strcmp(line->type, MOUNTINFO_SHELF) == 0) {
+	if (line && strcmp(line->type, SESSION_MOUNT_TYPE) == 0) {
 		out_error(out, "%s is inside the shelf mount %s; take a real folder", path, line->path);
 		return -EOPNOTSUPP;
 	}

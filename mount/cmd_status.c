@@ -81,7 +81,7 @@ static int read_summary(struct call *call, struct summary *summary)
 	if (r == 0)
 		r = store_stats(call->library->store, &summary->stats);
 	if (r == 0)
-		r = location_list_read(call->library, &summary->locations);
+		r = location_list_read(call->library, false, &summary->locations);
 	index_status(call->library->index, &summary->index);
 	return r;
 }

@@ -9,10 +9,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/mountinfo.h"
+#include "fs/session.h"
 #include "mount/command.h"
 #include "mount/connection.h"
 #include "mount/holder.h"
-#include "mount/mountinfo.h"
 #include "mount/path.h"
 #include "mount/place.h"
 #include "mount/terminal.h"
@@ -64,7 +65,7 @@ static int unmount(const char *path, struct out *out)
 	if (r < 0)
 		return out_fail(out, r, "cannot read what is mounted");
 	line = mountinfo_at(&info, path);
-	if (!line || strcmp(line->type, MOUNTINFO_SHELF) != 0) {
+	if (!line || strcmp(line->type, SESSION_MOUNT_TYPE) != 0) {
 		out_error(out, "%s on %s", line ? "there is another filesystem" : "nothing is mounted", path);
 		return EXITCODE_PARTIAL;
 	}

@@ -108,7 +108,7 @@ static const struct command commands[] = {
     {
 	.name = "location list",
 	.usage = "[--json]",
-	.summary = "show the locations of this device",
+	.summary = "show the locations of all devices, and the disks that they are on",
 	.run = cmd_location_list,
 	.options = {OPTION_JSON},
     },

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
+#include "fs/session.h"
 #include "mount/holder.h"
-#include "mount/mountinfo.h"
 #include "mount/process.h"
 
 #define CONTROL_FOLDER "/sys/fs/fuse/connections"
@@ -25,7 +26,7 @@ int connection_of(const char *mountpoint, unsigned *ret_number)
 	if (r < 0)
 		return r;
 	line = mountinfo_at(&info, mountpoint);
-	if (!line || strcmp(line->type, MOUNTINFO_SHELF) != 0)
+	if (!line || strcmp(line->type, SESSION_MOUNT_TYPE) != 0)
 		return -ENOENT;
 	*ret_number = line->minor; /* fuse numbers its connections by their anonymous device, whose major is 0 */
 	return 0;

@@ -1,17 +1,21 @@
 #include "mount/locations.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "store/device.h"
 
 static int append(struct locations *locations, const struct location *location)
 {
 	struct location_copy copy = {
 	    .id = location->id,
+	    .device = location->device,
 	    .name = strndup(location->name, location->name_len),
 	    .path = strdup(location->path),
+	    .volume = location->volume,
 	    .state = location->state,
 	    .scanned_ms = location->scanned_ms,
 	};
@@ -28,23 +32,55 @@ static int append(struct locations *locations, const struct location *location)
 	return 0;
 }
 
-int locations_read(struct store *store, struct locations *ret_locations)
+static int append_device(struct db *db, int64_t device, struct locations *locations)
 {
-	_cleanup_(locations_release) struct locations locations = LOCATIONS_INIT;
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct location location;
+	int r = location_list(db, device, 0, &rows);
+
+	while (r == 0 && (r = location_next(&rows, &location)) == 0)
+		r = append(locations, &location);
+	return r < 0 ? r : 0;
+}
+
+static int append_others(struct db *db, struct locations *locations)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct device device;
+	int r = device_list(db, 0, &rows);
+
+	while (r == 0 && (r = device_next(&rows, &device)) == 0) {
+		if (!device.self)
+			r = append_device(db, device.id, locations);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int read_some(struct store *store, bool all, struct locations *ret_locations)
+{
+	_cleanup_(locations_release) struct locations locations = LOCATIONS_INIT;
 	struct db *db;
 	int r = store_reader(store, &db);
 
 	if (r == 0)
-		r = location_list(db, store_info(store)->device_row, 0, &rows);
-	while (r == 0 && (r = location_next(&rows, &location)) == 0)
-		r = append(&locations, &location);
+		r = append_device(db, store_info(store)->device_row, &locations);
+	if (r == 0 && all)
+		r = append_others(db, &locations);
 	if (r < 0)
 		return r;
 	*ret_locations = locations;
 	locations = LOCATIONS_INIT;
 	return 0;
+}
+
+int locations_read(struct store *store, struct locations *ret_locations)
+{
+	return read_some(store, false, ret_locations);
+}
+
+int locations_read_all(struct store *store, struct locations *ret_locations)
+{
+	return read_some(store, true, ret_locations);
 }
 
 void locations_release(struct locations *locations)

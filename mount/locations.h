@@ -1,4 +1,4 @@
-/* The locations of this device, copied out of the store so that nothing is held while they are worked on.
+/* Locations, copied out of the store so that nothing is held while they are worked on.
  * Threads: any; a list belongs to one. */
 #pragma once
 
@@ -10,8 +10,10 @@
 
 struct location_copy {
 	int64_t id;
-	char *name; /* owned */
-	char *path; /* owned */
+	int64_t device;	 /* row id */
+	char *name;	 /* owned */
+	char *path;	 /* owned; on its device */
+	uint64_t volume; /* of its device (store/volume.h); 0 = not known */
 	enum location_state state;
 	int64_t scanned_ms;
 };
@@ -23,7 +25,9 @@ struct locations {
 
 #define LOCATIONS_INIT ((struct locations){0})
 
-int locations_read(struct store *store, struct locations *ret_locations);
+int locations_read(struct store *store, struct locations *ret_locations); /* this device's */
+int locations_read_all(struct store *store,
+		       struct locations *ret_locations); /* those of other members after them, device by device */
 void locations_release(struct locations *locations);
 
 /* NULL: there is none of that name. */

@@ -12,8 +12,9 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/mountinfo.h"
+#include "fs/session.h"
 #include "mount/holder.h"
-#include "mount/mountinfo.h"
 #include "mount/path.h"
 #include "store/store.h"
 
@@ -133,7 +134,7 @@ static const char *network_fuse(const char *type)
 	    "fuse.gvfsd-fuse", "fuse.s3fs",	 "fuse.glusterfs", "fuse.ceph-fuse",
 	    "fuse.gcsfuse",    "fuse.curlftpfs", "fuse.juicefs",   "fuse.goofys",
 	    "fuse.smbnetfs",   "fuse.kio-fuse",	 "fuse.onedriver", "fuse.google-drive-ocamlfuse",
-	    MOUNTINFO_SHELF,
+	    SESSION_MOUNT_TYPE,
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -154,7 +155,7 @@ static int check_fuse(const char *dir, struct out *out)
 	line = mountinfo_of(&info, dir);
 	if (!line || !network_fuse(line->type))
 		return 0;
-	if (strcmp(line->type, MOUNTINFO_SHELF) == 0)
+	if (strcmp(line->type, SESSION_MOUNT_TYPE) == 0)
 		out_error(out, "%s is inside a shelf mount (%s): a library has to be in a real folder", dir,
 			  line->path);
 	else
@@ -213,7 +214,7 @@ static int library_of_cwd(char **ret_dir)
 	if (r < 0)
 		return r;
 	here = mountinfo_of(&info, cwd);
-	if (!here || strcmp(here->type, MOUNTINFO_SHELF) != 0)
+	if (!here || strcmp(here->type, SESSION_MOUNT_TYPE) != 0)
 		return -ENOENT;
 	r = holder_of_filesystem(&info, here, &holder);
 	if (r < 0)

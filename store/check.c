@@ -11,11 +11,13 @@
 #include "store/audit.h"
 #include "store/collection.h"
 #include "store/entry.h"
+#include "store/location.h"
 #include "store/internal.h"
 #include "store/oplog.h"
 #include "store/recount.h"
 #include "store/streams.h"
 #include "store/txn.h"
+#include "store/volume.h"
 
 /* A check is a row of the table at the end: it counts what is wrong and says it, and if it can mend that, it does so in
  * the same transaction. All of them run in one write transaction when repairing (nobody changes the ground under them),
@@ -269,6 +271,54 @@ static int check_local(struct checking *c)
 	return 0;
 }
 
+/* --- disks: recorded anew when the index looks at them --- */
+
+/* Those that locations of this device refer to are there. Of peers a row may come later than the one that names it. */
+static int check_volumes(struct checking *c)
+{
+	int64_t ids[64];
+	size_t n = 0;
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(c->db, STMT_CHECK_VOLUMES, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, c->info->device_row);
+	while (n < 64 && (r = stmt_step(stmt)) == 0) {
+		say(c, c->txn == NULL, "location %s: it refers to a disk that is not recorded%s",
+		    (const char *)sqlite3_column_text(stmt, 1),
+		    c->txn != NULL ? ": forgotten, until its next scan" : "");
+		ids[n++] = sqlite3_column_int64(stmt, 0);
+	}
+	stmt_done(&stmt);
+	problem(c, n, c->txn != NULL);
+	for (size_t i = 0; c->txn != NULL && i < n && r >= 0; i++)
+		r = location_set_volume(c->txn, ids[i], 0);
+	return r < 0 ? r : 0;
+}
+
+static int check_unused_volumes(struct checking *c)
+{
+	uint64_t count = 0;
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(c->db, STMT_VOLUME_UNUSED, &r);
+
+	if (stmt == NULL)
+		return r;
+	bind_int(stmt, 1, c->info->device_row);
+	while ((r = stmt_step(stmt)) == 0)
+		count++;
+	stmt_done(&stmt);
+	if (r < 0 || count == 0)
+		return r < 0 ? r : 0;
+	if (c->txn != NULL)
+		r = volume_tidy(c->txn);
+	say(c, c->txn == NULL, "disks: no location is on %llu of them any more%s", (unsigned long long)count,
+	    c->txn != NULL ? ": removed" : "");
+	problem(c, count, c->txn != NULL);
+	return r < 0 ? r : 0;
+}
+
 /* --- members: nothing here knows better than the other devices --- */
 
 static int check_devices(struct checking *c)
@@ -472,8 +522,8 @@ static int check_sync_db(struct store *store, struct checking *c)
 
 static int (*const checks[])(struct checking *c) = {
 	check_database, check_roots,   check_places, check_reach,	check_entries_in_files, check_versions,
-	check_seqs,	check_local,   check_log,    check_collections, check_pairs,
-	check_devices,	check_digests,
+	check_seqs,	check_local,   check_volumes, check_unused_volumes, check_log,
+	check_collections, check_pairs, check_devices, check_digests,
 };
 
 static int check_all(struct checking *c)

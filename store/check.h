@@ -14,6 +14,6 @@ struct check_opts {
 };
 
 /* Both databases (integrity_check), the tree (parents, cycles, places that two live entries hold, rows of deleted
- * locations), registers and names of collections and pairs, the log (oplog_verify), positions, digests.
+ * locations), the disks that locations refer to, registers and names of collections and pairs, the log (oplog_verify), positions, digests.
  * ret_problems counts findings that remain. Errors: only when the check itself could not run. */
 int store_check(struct store *store, const struct check_opts *opts, uint64_t *ret_problems);

@@ -12,6 +12,7 @@
 #include "store/internal.h"
 #include "store/object.h"
 #include "store/owned.h"
+#include "store/volume.h"
 #include "sync/model.h"
 
 /* --- reading --- */
@@ -32,14 +33,15 @@ int location_next(struct rows *rows, struct location *ret_location)
 	    .path = (const char *)sqlite3_column_text(stmt, 4),
 	    .exclude = (const char *)sqlite3_column_text(stmt, 5),
 	    .root = sqlite3_column_int64(stmt, 6),
+	    .volume = (uint64_t)sqlite3_column_int64(stmt, 7),
 	    .identity =
 		{
-		    .fsid = (uint64_t)sqlite3_column_int64(stmt, 7),
-		    .ino = (uint64_t)sqlite3_column_int64(stmt, 8),
-		    .btime_ns = sqlite3_column_int64(stmt, 9),
+		    .fsid = (uint64_t)sqlite3_column_int64(stmt, 8),
+		    .ino = (uint64_t)sqlite3_column_int64(stmt, 9),
+		    .btime_ns = sqlite3_column_int64(stmt, 10),
 		},
-	    .state = (enum location_state)sqlite3_column_int(stmt, 10),
-	    .scanned_ms = sqlite3_column_int64(stmt, 11),
+	    .state = (enum location_state)sqlite3_column_int(stmt, 11),
+	    .scanned_ms = sqlite3_column_int64(stmt, 12),
 	};
 	return ret_location->name && ret_location->path && ret_location->exclude ? 0 : -ENOMEM;
 }
@@ -275,7 +277,44 @@ int location_remove(struct txn *txn, int64_t id)
 	r = check_own(txn, id);
 	if (r >= 0)
 		r = tell_removal(txn, id);
-	return r < 0 ? r : mark_deleted(txn, id);
+	if (r >= 0)
+		r = mark_deleted(txn, id);
+	return r < 0 ? r : volume_tidy(txn);
+}
+
+/* 1: it has that one already. */
+static int has_volume(struct txn *txn, int64_t id, uint64_t number)
+{
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct location location;
+	int r = location_get(txn->db, id, &location, &rows);
+
+	return r < 0 ? r : location.volume == number;
+}
+
+int location_set_volume(struct txn *txn, int64_t id, uint64_t number)
+{
+	sqlite3_stmt *stmt;
+	int64_t version;
+	int r = check_own(txn, id);
+
+	if (r >= 0)
+		r = has_volume(txn, id, number);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = owned_leave(txn, MODEL_LOCATION, id);
+	if (r >= 0)
+		r = txn_next_version(txn, MODEL_LOCATION, &version);
+	if (r < 0)
+		return r;
+	stmt = db_stmt(txn->db, STMT_LOCATION_SET_VOLUME, &r);
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, id);
+	bind_int(stmt, 2, (int64_t)number);
+	bind_int(stmt, 3, version);
+	r = stmt_run(stmt);
+	return r < 0 ? r : owned_enter(txn, MODEL_LOCATION, id);
 }
 
 /* A statement of own location and one number. */

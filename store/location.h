@@ -31,6 +31,7 @@ struct location {
 	const char *path;   /* absolute path on its device, any bytes, NUL-terminated */
 	const char *exclude; /* extra ignore patterns, one in a line, gitignore syntax; never NULL */
 	int64_t root;       /* entry id of its root directory */
+	uint64_t volume;    /* the disk that it lies on: a number of its device's (store/volume.h); 0 = not known */
 	struct location_identity identity; /* this device's only */
 	enum location_state state;         /* this device's only */
 	int64_t scanned_ms; /* end of the last full scan, wall clock; 0 = never */
@@ -56,9 +57,13 @@ struct location_new {
  * location was added since: it may be at or around this one, so check again). */
 int location_add(struct txn *txn, const struct location_new *new, int64_t *ret_id);
 
-/* Marks it as deleted: one mark takes all entries of its prefix with it; pairs stay. Writes an audit record.
+/* Marks it as deleted: one mark takes all entries of its prefix with it, and the last location on a volume takes that
+ * with it; pairs stay. Writes an audit record.
  * Only this device's. Errors: -ENOENT, -EPERM. */
 int location_remove(struct txn *txn, int64_t id);
+
+/* 0 = not known. For store/: others record a whole volume (volume_record). Errors: -ENOENT, -EPERM. */
+int location_set_volume(struct txn *txn, int64_t id, uint64_t number);
 
 int location_set_state(struct txn *txn, int64_t id, enum location_state state);
 int location_set_identity(struct txn *txn, int64_t id, const struct location_identity *identity); /* a disk that the user adopts */

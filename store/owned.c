@@ -32,6 +32,7 @@ static enum statement getter(enum model_kind kind)
 {
 	return kind == MODEL_LOCATION ? STMT_OWNED_LOCATION_GET
 	       : kind == MODEL_ENTRY  ? STMT_OWNED_ENTRY_GET
+	       : kind == MODEL_VOLUME ? STMT_OWNED_VOLUME_GET
 				      : STMT_OWNED_AUDIT_GET;
 }
 

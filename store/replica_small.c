@@ -193,8 +193,9 @@ static int write_place(struct txn *txn, int64_t id, const struct row *row, int64
 	for (int i = LOCATION_NAME; i <= LOCATION_EXCLUDE; i++)
 		bind_text(stmt, 2 + i, row->values[i].bytes, row->values[i].len);
 	bind_int(stmt, 5, root);
-	bind_int(stmt, 6, row_is_tombstone(row));
-	bind_int(stmt, 7, (int64_t)row->version);
+	bind_int(stmt, 6, (int64_t)row->values[LOCATION_VOLUME].number);
+	bind_int(stmt, 7, row_is_tombstone(row));
+	bind_int(stmt, 8, (int64_t)row->version);
 	return stmt_run(stmt);
 }
 

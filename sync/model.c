@@ -40,11 +40,12 @@ static const struct model models[] = {
 	{ MODEL_ALBUM, MODEL_SHARED, "album", 1, 2, COLLECTION_FIELDS },
 	{ MODEL_ALBUM_ITEM, MODEL_SHARED, "album_item", 2, 3, PAIR_FIELDS },
 	{ MODEL_METADATA, MODEL_SHARED, "metadata", 2, 3, PAIR_FIELDS },
-	{ MODEL_LOCATION, MODEL_OWNED, "location", 1, 5, {
+	{ MODEL_LOCATION, MODEL_OWNED, "location", 1, 6, {
 		[LOCATION_NAME] = TITLE("name"),
 		[LOCATION_PATH] = UP_TO("path", PATH_LEN_MAX),
 		[LOCATION_EXCLUDE] = UP_TO("exclude", EXCLUDE_LEN_MAX),
 		[LOCATION_ROOT] = UINT("root"),
+		[LOCATION_VOLUME] = UINT("volume"),
 		[LOCATION_DELETED] = BOOL("deleted"),
 	} },
 	{ MODEL_ENTRY, MODEL_OWNED, "entry", 2, 7, {

@@ -54,11 +54,12 @@ struct field {
 enum { DEVICE_NAME, DEVICE_PUBLIC_KEY, DEVICE_MEMBER, DEVICE_ADDED_BY, DEVICE_DISCOVERY };
 enum { COLLECTION_NAME, COLLECTION_LIVE };       /* tag, album */
 enum { PAIR_NAME, PAIR_LIVE, PAIR_CONTENT };     /* tagging, album item, metadata */
-enum { LOCATION_NAME, LOCATION_PATH, LOCATION_EXCLUDE, LOCATION_ROOT, LOCATION_DELETED };
+enum { LOCATION_NAME, LOCATION_PATH, LOCATION_EXCLUDE, LOCATION_ROOT, LOCATION_VOLUME, LOCATION_DELETED };
 enum { ENTRY_PARENT, ENTRY_NAME, ENTRY_MODE, ENTRY_SIZE, ENTRY_MTIME, ENTRY_CONTENT, ENTRY_DELETED };
 enum { AUDIT_AT, AUDIT_ACTION, AUDIT_SUBJECT, AUDIT_DELETED };
 enum { VOLUME_NAME, VOLUME_FILESYSTEM, VOLUME_CAPACITY, VOLUME_DELETED };
-/* ENTRY_PARENT and LOCATION_ROOT are the seq of an entry of the same location plus 1; 0: none. */
+/* ENTRY_PARENT and LOCATION_ROOT are the seq of an entry of the same location plus 1; 0: none. LOCATION_VOLUME is the
+ * key of a volume of the same device, which may come later than the location; 0: not known. */
 
 struct model {
 	enum model_kind kind;

@@ -81,6 +81,7 @@ CREATE TABLE location (
 	path     TEXT NOT NULL,            -- on its device
 	exclude  TEXT NOT NULL DEFAULT '', -- ignore patterns, one in a line
 	root     INTEGER NOT NULL DEFAULT 0, -- entry.id of the root directory
+	volume   INTEGER NOT NULL DEFAULT 0, -- volume.number of the same device: the disk that it lies on; 0: not known
 	next_seq INTEGER NOT NULL DEFAULT 0, -- the owner's counter for entry.seq
 	deleted  INTEGER NOT NULL DEFAULT 0,
 	version  INTEGER NOT NULL DEFAULT 0,
@@ -122,14 +123,14 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_version ON audit (device, version);
 
--- Device-owned: mounted disks.
+-- Device-owned: the disks that locations lie on. deleted = 1: no location does any more.
 CREATE TABLE volume (
 	id         INTEGER PRIMARY KEY AUTOINCREMENT,
 	device     INTEGER NOT NULL,
-	number     INTEGER NOT NULL,       -- of the owner: the same on all devices
-	name       TEXT NOT NULL,
-	filesystem TEXT NOT NULL,
-	capacity   INTEGER NOT NULL,
+	number     INTEGER NOT NULL,       -- of the owner: the same on all devices, and for the same disk whenever it comes back
+	name       TEXT NOT NULL,          -- its label, or where it is mounted
+	filesystem TEXT NOT NULL,          -- 'ext4'
+	capacity   INTEGER NOT NULL,       -- bytes
 	deleted    INTEGER NOT NULL DEFAULT 0,
 	version    INTEGER NOT NULL,
 	UNIQUE (device, number)

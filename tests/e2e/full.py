@@ -5,7 +5,6 @@ Runs itself in a mount namespace of its own, so that nothing it mounts is seen o
 
 import os
 import subprocess
-import sys
 from errno import EDQUOT, ENOSPC, EROFS
 
 import lib
@@ -168,17 +167,5 @@ def starts_read_only(home):
     home.check_clean("writable again")
 
 
-def own_namespace():
-    """Starts this script again where what it mounts is its own."""
-    if os.environ.get("SHELF_OWN_NAMESPACE"):
-        return
-    command = ["unshare", "-m", "--propagation", "private"]
-    if os.geteuid() == 0 and subprocess.run([*command, "true"], check=False, capture_output=True).returncode == 0:
-        os.environ["SHELF_OWN_NAMESPACE"] = "1"
-        os.execvp("unshare", [*command, sys.executable, *sys.argv])
-    print("SKIPPED: needs root and unshare -m, to mount a small disk")
-    sys.exit(77)
-
-
-own_namespace()
+lib.own_namespace()
 lib.run(full_tmpfs, full_ext4, turns_read_only, starts_read_only)

@@ -174,6 +174,18 @@ def need_root(what):
         raise Skip(f"{what} needs root")
 
 
+def own_namespace():
+    """Starts this script again where what it mounts is its own; skips it, with the reason, where that is not allowed."""
+    if os.environ.get("SHELF_OWN_NAMESPACE"):
+        return
+    command = ["unshare", "-m", "--propagation", "private"]
+    if os.geteuid() == 0 and subprocess.run([*command, "true"], check=False, capture_output=True).returncode == 0:
+        os.environ["SHELF_OWN_NAMESPACE"] = "1"
+        os.execvp("unshare", [*command, sys.executable, *sys.argv])
+    print("SKIPPED: needs root and unshare -m, to mount a disk")
+    sys.exit(77)
+
+
 def unescape(text):
     return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), text)
 

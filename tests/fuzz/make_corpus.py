@@ -278,7 +278,7 @@ MESSAGE = {
     "range_list": pushed(entries, rows, listing=True, head=90, upto=3),
     "range_empty": pushed(entries, b"", since=9, upto=9, head=9),
     "range_location": pushed([KEY1, 5, LOCATION], pack([1, zigzag(4), zigzag(-3), leb(4) + b"here", leb(5) + b"/home", leb(0), leb(1),
-                                                      leb(0)]), upto=4, head=4),
+                                                      leb(9), leb(0)]), upto=4, head=4),
     "range_volume": pushed([KEY1, 5, 19], pack([1, zigzag(4), zigzag(9), leb(4) + b"disk", leb(4) + b"ext4", leb(1 << 40), leb(1)]),
                            upto=4, head=4),
     "range_audit": pushed([KEY1, 5, 18], pack([1, zigzag(4), zigzag(9), zigzag(HLC >> 16), leb(3) + b"add", leb(1) + b"x", leb(0)]),

@@ -137,6 +137,9 @@ static struct value bytes_value(const char *text)
 	return (struct value){.bytes = (const uint8_t *)text, .len = strlen(text)};
 }
 
+#define VOLUMES 3 /* of each device */
+
+/* A location on one of the disks, whose row may be there, be deleted, or come later. */
 static void put_location(struct world *w, struct memory *m)
 {
 	struct row row = {.model = model_find(MODEL_LOCATION)};
@@ -146,6 +149,24 @@ static void put_location(struct world *w, struct memory *m)
 	row.values[LOCATION_NAME] = bytes_value("place");
 	row.values[LOCATION_PATH] = bytes_value("/somewhere");
 	row.values[LOCATION_EXCLUDE] = bytes_value("");
+	row.values[LOCATION_VOLUME].number = world_random(w, VOLUMES + 1);
+	memory_put_row(m, &row);
+}
+
+/* It lies on another disk now. */
+static void move_location(struct world *w, struct memory *m)
+{
+	struct row *found = random_row(w, m, MODEL_LOCATION);
+	struct row row;
+
+	if (!found || row_is_tombstone(found))
+		return;
+	row = *found;
+	/* The stored row's bytes go when it is replaced. */
+	row.values[LOCATION_NAME] = bytes_value("moved");
+	row.values[LOCATION_PATH] = bytes_value("/elsewhere");
+	row.values[LOCATION_EXCLUDE] = bytes_value("");
+	row.values[LOCATION_VOLUME].number = world_random(w, VOLUMES + 1);
 	memory_put_row(m, &row);
 }
 
@@ -214,7 +235,7 @@ static void put_audit(struct world *w, struct memory *m)
 
 static void put_volume(struct world *w, struct memory *m)
 {
-	struct row row = {.model = model_find(MODEL_VOLUME), .key = {1 + world_random(w, 3), 0}};
+	struct row row = {.model = model_find(MODEL_VOLUME), .key = {1 + world_random(w, VOLUMES), 0}};
 
 	row.values[VOLUME_NAME] = bytes_value("disk");
 	row.values[VOLUME_FILESYSTEM] = bytes_value("ext4");
@@ -236,6 +257,8 @@ static void change_state(struct world *w, unsigned i)
 		put_audit(w, m);
 	else if (dice < 18)
 		put_volume(w, m);
+	else if (dice < 20)
+		move_location(w, m);
 	else if (dice < 60)
 		put_entry(w, m);
 	else

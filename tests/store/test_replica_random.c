@@ -139,6 +139,7 @@ static void put_location(struct trial *t, struct memory *m, bool delete)
 	row.values[LOCATION_PATH] = text("/somewhere");
 	row.values[LOCATION_EXCLUDE] = text("");
 	row.values[LOCATION_ROOT].number = chance(t, 50) ? 1 + below(t, FILES) : 0;
+	row.values[LOCATION_VOLUME].number = below(t, 9);
 	row.values[LOCATION_DELETED].number = delete &&chance(t, 60);
 	memory_put_row(m, &row);
 }
