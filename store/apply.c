@@ -8,10 +8,12 @@
 #include "base/err.h"
 #include "base/key.h"
 #include "base/text.h"
+#include "store/change_kind.h"
 #include "store/collection.h"
 #include "store/internal.h"
 #include "store/object.h"
 #include "store/place.h"
+#include "store/shared_row.h"
 #include "store/txn.h"
 #include "sync/digest.h"
 #include "sync/naming.h"
@@ -57,48 +59,8 @@ static void bind_register(sqlite3_stmt *stmt, int at, const struct change *chang
 	bind_stamp(stmt, at + 1, change, field, by);
 }
 
-/* A register as it was: its value, if it is a number or a content id, and its stamp. Names are in struct before. */
-struct held {
-	uint64_t number;
-	uint8_t content[HASH128_LEN];
-	size_t content_len;
-	uint8_t stamp[STAMP_LEN];
-	size_t stamp_len; /* 0: never written */
-};
-
-/* What a row was before, for telling what became different. */
-struct before {
-	int64_t id; /* 0: there was no row */
-	bool shown;
-	char name[TEXT_NAME_MAX + 1];
-	size_t name_len;
-	struct held fields[MODEL_FIELDS_MAX]; /* of collections and pairs */
-};
-
-static void take_stamp(sqlite3_stmt *stmt, int column, struct held *held)
-{
-	held->stamp_len = sqlite3_column_bytes(stmt, column) == STAMP_LEN ? STAMP_LEN : 0;
-	if (held->stamp_len > 0)
-		memcpy(held->stamp, sqlite3_column_blob(stmt, column), STAMP_LEN);
-}
-
-static struct value value_before(const struct before *before, const struct change *change, unsigned field)
-{
-	const struct held *held = &before->fields[field];
-
-	switch (change->model->fields[field].type) {
-	case FIELD_TITLE:
-	case FIELD_NAME:
-		return (struct value){ .bytes = (const uint8_t *)before->name, .len = before->name_len };
-	case FIELD_BYTES:
-		return (struct value){ .bytes = held->content, .len = held->content_len };
-	default:
-		return (struct value){ .number = held->number };
-	}
-}
-
 /* As the upsert decides. */
-static bool wins(const struct change *change, unsigned field, const struct applied *by, const struct before *before)
+static bool wins(const struct change *change, unsigned field, const struct applied *by, const struct shared_row *before)
 {
 	const struct held *held = &before->fields[field];
 	struct value value;
@@ -109,12 +71,12 @@ static bool wins(const struct change *change, unsigned field, const struct appli
 	order = memcmp(by->stamps[field], held->stamp, STAMP_LEN);
 	if (order != 0)
 		return order > 0;
-	value = value_before(before, change, field);
+	value = shared_row_value(before, change, field);
 	return value_cmp(change->model->fields[field].type, &change->values[field], &value) > 0;
 }
 
 /* Keeps the digest of shared rows: of each register that the change wins, the old value out and the new one in. */
-static void count(struct txn *txn, const struct change *change, const struct applied *by, const struct before *before)
+static void count(struct txn *txn, const struct change *change, const struct applied *by, const struct shared_row *before)
 {
 	for (unsigned field = 0; field < change->model->field_count; field++) {
 		const struct held *held = &before->fields[field];
@@ -125,7 +87,7 @@ static void count(struct txn *txn, const struct change *change, const struct app
 		stamp = stamp_decode(by->stamps[field]);
 		txn->shared_delta += digest_register(change->model, change->key, field, &change->values[field], &stamp);
 		if (held->stamp_len > 0) {
-			struct value value = value_before(before, change, field);
+			struct value value = shared_row_value(before, change, field);
 
 			stamp = stamp_decode(held->stamp);
 			txn->shared_delta -= digest_register(change->model, change->key, field, &value, &stamp);
@@ -133,20 +95,8 @@ static void count(struct txn *txn, const struct change *change, const struct app
 	}
 }
 
-static void take_name(sqlite3_stmt *stmt, int column, char ret_name[TEXT_NAME_MAX + 1], size_t *ret_len)
-{
-	size_t len = (size_t)sqlite3_column_bytes(stmt, column);
-
-	if (len > TEXT_NAME_MAX)
-		len = TEXT_NAME_MAX;
-	if (len > 0)
-		memcpy(ret_name, sqlite3_column_text(stmt, column), len);
-	ret_name[len] = '\0';
-	*ret_len = len;
-}
-
 /* Tells of the difference between two states of something that is listed in `parent`. */
-static int tell(struct txn *txn, uint64_t parent, uint64_t self, const struct before *before, const struct before *after)
+static int tell(struct txn *txn, uint64_t parent, uint64_t self, const struct shared_row *before, const struct shared_row *after)
 {
 	bool renamed = before->name_len != after->name_len || memcmp(before->name, after->name, after->name_len) != 0;
 	int r = 0;
@@ -167,25 +117,6 @@ static int tell(struct txn *txn, uint64_t parent, uint64_t self, const struct be
 
 /* --- devices --- */
 
-static int device_before(struct txn *txn, const struct uuid *uuid, struct before *ret_before)
-{
-	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_DEVICE_BEFORE, &r);
-
-	if (stmt == NULL)
-		return r;
-	bind_blob(stmt, 1, uuid->bytes, UUID_LEN);
-	r = stmt_step(stmt);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		ret_before->id = sqlite3_column_int64(stmt, 0);
-		take_name(stmt, 1, ret_before->name, &ret_before->name_len);
-		ret_before->shown = sqlite3_column_int(stmt, 2) == 1;
-	}
-	return 0;
-}
-
 /* An id cannot be claimed without its key (design section 1). */
 static int check_key_of_device(const struct change *change)
 {
@@ -199,7 +130,7 @@ static int check_key_of_device(const struct change *change)
 
 static int apply_device(struct txn *txn, const struct change *change, const struct applied *by)
 {
-	struct before before = { 0 }, after = { 0 };
+	struct shared_row before = { 0 }, after = { 0 };
 	bool renamed;
 	int r = check_key_of_device(change);
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
@@ -207,7 +138,7 @@ static int apply_device(struct txn *txn, const struct change *change, const stru
 	txn->members_changed = true;
 
 	if (r == 0)
-		r = device_before(txn, &change->key[0], &before);
+		r = shared_row_device(txn, &change->key[0], &before);
 	if (r == 0)
 		stmt = db_stmt(txn->db, STMT_DEVICE_APPLY, &r);
 	if (stmt == NULL)
@@ -220,7 +151,7 @@ static int apply_device(struct txn *txn, const struct change *change, const stru
 		return r < 0 ? r : -EIO;
 	txn->members = true;
 	after.id = sqlite3_column_int64(stmt, 0);
-	take_name(stmt, 1, after.name, &after.name_len);
+	shared_row_name(stmt, 1, after.name, &after.name_len);
 	after.shown = sqlite3_column_int(stmt, 2) == 1;
 	renamed = before.name_len != after.name_len || memcmp(before.name, after.name, after.name_len) != 0;
 	r = tell(txn, OBJECT_DEVICES, object(OBJECT_DEVICE, after.id), &before, &after);
@@ -231,44 +162,8 @@ static int apply_device(struct txn *txn, const struct change *change, const stru
 
 /* --- tags and albums --- */
 
-static enum collection_kind collection_kind_of(enum model_kind kind)
-{
-	switch (kind) {
-	case MODEL_ALBUM:
-	case MODEL_ALBUM_ITEM:
-		return COLLECTION_ALBUM;
-	case MODEL_METADATA:
-		return COLLECTION_FAVORITES;
-	default:
-		return COLLECTION_TAG;
-	}
-}
-
-static int collection_before(struct txn *txn, enum collection_kind kind, const struct uuid *uuid, struct before *ret_before)
-{
-	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_COLLECTION_BEFORE, &r);
-
-	if (stmt == NULL)
-		return r;
-	bind_int(stmt, 1, kind);
-	bind_blob(stmt, 2, uuid->bytes, UUID_LEN);
-	r = stmt_step(stmt);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		ret_before->id = sqlite3_column_int64(stmt, 0);
-		take_name(stmt, 1, ret_before->name, &ret_before->name_len);
-		ret_before->shown = sqlite3_column_int(stmt, 2) == 1;
-		take_stamp(stmt, 3, &ret_before->fields[COLLECTION_NAME]);
-		ret_before->fields[COLLECTION_LIVE].number = (uint64_t)sqlite3_column_int64(stmt, 4);
-		take_stamp(stmt, 5, &ret_before->fields[COLLECTION_LIVE]);
-	}
-	return 0;
-}
-
 /* Others of the same name may have lost or gained the suffix that tells them apart. */
-static int tell_collection_siblings(struct txn *txn, enum collection_kind kind, const struct before *state)
+static int tell_collection_siblings(struct txn *txn, enum collection_kind kind, const struct shared_row *state)
 {
 	_cleanup_(free_ptr) char *key = NULL;
 	size_t key_len = 0;
@@ -289,7 +184,7 @@ static int tell_collection_siblings(struct txn *txn, enum collection_kind kind, 
 	return r < 0 ? r : 0;
 }
 
-static int upsert_collection(struct txn *txn, const struct change *change, const struct applied *by, struct before *ret_after)
+static int upsert_collection(struct txn *txn, const struct change *change, const struct applied *by, struct shared_row *ret_after)
 {
 	const struct value *name = &change->values[COLLECTION_NAME];
 	bool named = change->fields & (1u << COLLECTION_NAME);
@@ -310,7 +205,7 @@ static int upsert_collection(struct txn *txn, const struct change *change, const
 	if (r != 0)
 		return r < 0 ? r : -EIO;
 	ret_after->id = sqlite3_column_int64(stmt, 0);
-	take_name(stmt, 1, ret_after->name, &ret_after->name_len);
+	shared_row_name(stmt, 1, ret_after->name, &ret_after->name_len);
 	return 0;
 }
 
@@ -330,15 +225,15 @@ static int count_life(struct txn *txn, int64_t id)
 static int apply_collection(struct txn *txn, const struct change *change, const struct applied *by)
 {
 	enum collection_kind kind = collection_kind_of(change->model->kind);
-	struct before before = { 0 }, after = { 0 };
-	int r = collection_before(txn, kind, &change->key[0], &before);
+	struct shared_row before = { 0 }, after = { 0 };
+	int r = shared_row_collection(txn, kind, &change->key[0], &before);
 
 	if (r == 0)
 		r = upsert_collection(txn, change, by, &after);
 	if (r == 0)
 		count(txn, change, by, &before);
 	if (r == 0)
-		r = collection_before(txn, kind, &change->key[0], &after);
+		r = shared_row_collection(txn, kind, &change->key[0], &after);
 	if (r == 0 && before.id != 0 && !before.shown && after.shown)
 		r = count_life(txn, after.id);
 	if (r == 0)
@@ -351,85 +246,6 @@ static int apply_collection(struct txn *txn, const struct change *change, const 
 }
 
 /* --- pairs --- */
-
-struct home { /* the collection of a pair */
-	int64_t id;
-	enum collection_kind kind;
-	bool live;  /* its own register */
-	bool shown; /* before the change */
-	char name[TEXT_NAME_MAX + 1];
-	size_t name_len;
-};
-
-/* The collection by uuid. One that this device has not heard of becomes a nameless, hidden row: order of arrival does not
- * matter. */
-static int find_home(struct txn *txn, enum collection_kind kind, const struct uuid *uuid, struct home *ret_home)
-{
-	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_COLLECTION_OF_UUID, &r);
-
-	if (stmt == NULL)
-		return r;
-	if (kind == COLLECTION_FAVORITES && uuid_cmp(uuid, &naming_favorites) != 0)
-		return -ERR_MALFORMED;
-	ret_home->kind = kind;
-	bind_int(stmt, 1, kind);
-	bind_blob(stmt, 2, uuid->bytes, UUID_LEN);
-	r = stmt_step(stmt);
-	if (r == 0) {
-		ret_home->id = sqlite3_column_int64(stmt, 0);
-		ret_home->live = sqlite3_column_int(stmt, 1) == 1;
-		take_name(stmt, 2, ret_home->name, &ret_home->name_len);
-		ret_home->shown = sqlite3_column_int(stmt, 3) == 1;
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	stmt_done(&stmt);
-	stmt = db_stmt(txn->db, STMT_COLLECTION_STUB, &r);
-	if (stmt == NULL)
-		return r;
-	bind_int(stmt, 1, kind);
-	bind_blob(stmt, 2, uuid->bytes, UUID_LEN);
-	r = stmt_step(stmt);
-	if (r < 0)
-		return r;
-	ret_home->id = sqlite3_last_insert_rowid(sqlite3_db_handle(stmt));
-	return 0;
-}
-
-static void take_content(sqlite3_stmt *stmt, int column, struct held *held)
-{
-	held->content_len = sqlite3_column_bytes(stmt, column) == HASH128_LEN ? HASH128_LEN : 0;
-	if (held->content_len > 0)
-		memcpy(held->content, sqlite3_column_blob(stmt, column), HASH128_LEN);
-}
-
-static int pair_before(struct txn *txn, int64_t collection, uint64_t prefix, uint64_t seq, struct before *ret_before)
-{
-	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_PAIR_BEFORE, &r);
-
-	if (stmt == NULL)
-		return r;
-	bind_int(stmt, 1, (int64_t)prefix);
-	bind_int(stmt, 2, (int64_t)seq);
-	bind_int(stmt, 3, collection);
-	r = stmt_step(stmt);
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		ret_before->id = sqlite3_column_int64(stmt, 0);
-		take_name(stmt, 1, ret_before->name, &ret_before->name_len);
-		ret_before->shown = sqlite3_column_int(stmt, 2) == 1;
-		take_stamp(stmt, 3, &ret_before->fields[PAIR_NAME]);
-		take_content(stmt, 4, &ret_before->fields[PAIR_CONTENT]);
-		take_stamp(stmt, 5, &ret_before->fields[PAIR_CONTENT]);
-		ret_before->fields[PAIR_LIVE].number = (uint64_t)sqlite3_column_int64(stmt, 2);
-		take_stamp(stmt, 6, &ret_before->fields[PAIR_LIVE]);
-	}
-	return 0;
-}
 
 static int upsert_pair(struct txn *txn, const struct change *change, const struct applied *by, int64_t collection,
 		       uint64_t prefix, uint64_t seq)
@@ -449,9 +265,9 @@ static int upsert_pair(struct txn *txn, const struct change *change, const struc
 }
 
 /* What the upsert made of the row. RETURNING would say it, through a table that it makes and drops each time. */
-static struct before pair_after(struct txn *txn, const struct change *change, const struct applied *by, const struct before *before)
+static struct shared_row pair_after(struct txn *txn, const struct change *change, const struct applied *by, const struct shared_row *before)
 {
-	struct before after = *before;
+	struct shared_row after = *before;
 	const struct value *name = &change->values[PAIR_NAME];
 
 	if (after.id == 0)
@@ -465,7 +281,7 @@ static struct before pair_after(struct txn *txn, const struct change *change, co
 	return after;
 }
 
-static int tell_pair_siblings(struct txn *txn, const struct home *home, const struct before *state)
+static int tell_pair_siblings(struct txn *txn, const struct home *home, const struct shared_row *state)
 {
 	int r = 0;
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_PAIR_SIBLINGS, &r);
@@ -501,14 +317,14 @@ static int tell_home(struct txn *txn, const struct home *home)
 
 static int apply_pair(struct txn *txn, const struct change *change, const struct applied *by)
 {
-	struct before before = { 0 }, after;
+	struct shared_row before = { 0 }, after;
 	struct home home = { 0 };
 	uint64_t prefix, seq;
-	int r = find_home(txn, collection_kind_of(change->model->kind), &change->key[0], &home);
+	int r = shared_row_home(txn, collection_kind_of(change->model->kind), &change->key[0], &home);
 
 	uuid_entry_split(&change->key[1], &prefix, &seq);
 	if (r == 0)
-		r = pair_before(txn, home.id, prefix, seq, &before);
+		r = shared_row_pair(txn, home.id, prefix, seq, &before);
 	if (r == 0)
 		r = upsert_pair(txn, change, by, home.id, prefix, seq);
 	if (r < 0)
@@ -553,76 +369,6 @@ int apply_change_set(struct txn *txn, const struct change_set *set, const struct
 		stamp_encode(stamp, by.stamps[field]);
 	for (size_t i = 0; i < set->count && r == 0; i++)
 		r = apply_change(txn, &set->items[i], &by);
-	return r;
-}
-
-/* --- forgetting stamps --- */
-
-static bool carries(const struct held *held, const uint8_t stamp[STAMP_LEN])
-{
-	return held->stamp_len > 0 && memcmp(held->stamp, stamp, STAMP_LEN) == 0;
-}
-
-static int run_forget(struct txn *txn, enum statement which, int64_t id, const struct stamp *stamp)
-{
-	uint8_t bytes[STAMP_LEN];
-	int r = 0;
-	sqlite3_stmt *stmt = db_stmt(txn->db, which, &r);
-
-	if (stmt == NULL)
-		return r;
-	stamp_encode(stamp, bytes);
-	bind_int(stmt, 1, id);
-	bind_blob(stmt, 2, bytes, STAMP_LEN);
-	return stmt_run(stmt);
-}
-
-/* Whatever the change sets counts, as all fields with one stamp were written by one change. */
-static int forget(struct txn *txn, const struct change *change, const struct before *before, enum statement which,
-		  const struct stamp *stamp)
-{
-	uint8_t bytes[STAMP_LEN];
-
-	stamp_encode(stamp, bytes);
-	for (unsigned field = 0; field < change->model->field_count; field++) {
-		struct value value = value_before(before, change, field);
-
-		if (carries(&before->fields[field], bytes))
-			txn->shared_delta -= digest_register(change->model, change->key, field, &value, stamp);
-	}
-	return before->id != 0 ? run_forget(txn, which, before->id, stamp) : 0;
-}
-
-static int forget_change(struct txn *txn, const struct change *change, const struct stamp *stamp)
-{
-	struct before before = { 0 };
-	struct home home = { 0 };
-	uint64_t prefix, seq;
-	int r;
-
-	switch (change->model->kind) {
-	case MODEL_DEVICE:
-		r = device_before(txn, &change->key[0], &before);
-		return r < 0 || before.id == 0 ? r : run_forget(txn, STMT_DEVICE_FORGET, before.id, stamp);
-	case MODEL_TAG:
-	case MODEL_ALBUM:
-		r = collection_before(txn, collection_kind_of(change->model->kind), &change->key[0], &before);
-		return r < 0 ? r : forget(txn, change, &before, STMT_COLLECTION_FORGET, stamp);
-	default:
-		uuid_entry_split(&change->key[1], &prefix, &seq);
-		r = find_home(txn, collection_kind_of(change->model->kind), &change->key[0], &home);
-		if (r == 0)
-			r = pair_before(txn, home.id, prefix, seq, &before);
-		return r < 0 ? r : forget(txn, change, &before, STMT_PAIR_FORGET, stamp);
-	}
-}
-
-int apply_forget(struct txn *txn, const struct change_set *set, const struct stamp *stamp)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < set->count && r == 0; i++)
-		r = forget_change(txn, &set->items[i], stamp);
 	return r;
 }
 

@@ -8,8 +8,5 @@
 
 int apply_change_set(struct txn *txn, const struct change_set *set, const struct stamp *stamp);
 
-/* Of the fields of the set: those that still carry the stamp become as if never written, so that any stamp wins. */
-int apply_forget(struct txn *txn, const struct change_set *set, const struct stamp *stamp);
-
 /* The same for one row whose fields have a stamp each: a row as another device holds it. */
 int apply_registers(struct txn *txn, const struct change *change, const struct stamp stamps[MODEL_FIELDS_MAX]);

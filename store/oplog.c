@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "store/apply.h"
+#include "store/forget.h"
 #include "store/internal.h"
 #include "store/txn.h"
 #include "sync/hlc.h"
@@ -129,7 +130,7 @@ static int commit(struct txn *txn, const struct change_set *set, const struct st
 	stamp.hlc = hlc_tick(txn_hlc(txn), txn_now_ms(txn));
 	r = change_set_encode(set, stamp.hlc, &record);
 	if (r == 0 && over != NULL)
-		r = apply_forget(txn, set, over);
+		r = forget_stamp(txn, set, over);
 	if (r == 0)
 		r = apply_change_set(txn, set, &stamp);
 	return r < 0 ? r : oplog_append(txn, txn_origin(txn), &head, stamp.hlc, record.data, record.len);
