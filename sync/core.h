@@ -92,9 +92,6 @@ int core_take(struct core *core, struct core_now now, const struct uuid *owner, 
  * that the new member can take what it is told. Before its member row is written. */
 int core_clock_confirmed(struct core *core, struct core_now now);
 
-/* This device stops: every peer is told. Nothing that is committed needs saving; peers pull what they lack later. */
-int core_stop(struct core *core, struct core_now now);
-
 /* --- effects --- */
 
 enum effect_kind {

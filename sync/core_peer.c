@@ -156,18 +156,6 @@ int peer_close(struct core *core, struct peer *peer, enum message_error code, co
 	return peer_gone(core, peer);
 }
 
-int core_stop(struct core *core, struct core_now now)
-{
-	int r = 0;
-
-	core_at(core, now);
-	for (size_t i = 0; i < core->peer_count && r == 0; i++) {
-		if (core->peers[i]->up)
-			r = peer_close(core, core->peers[i], MESSAGE_ERROR_NONE, "stops");
-	}
-	return r;
-}
-
 int peer_ban(struct core *core, struct peer *peer, const char *why)
 {
 	int r;
