@@ -161,6 +161,15 @@ bool core_take_task(struct core *core, uint32_t token, struct task *ret_task)
 
 /* --- time --- */
 
+/* Nothing that was asked for is waited for any more. */
+static void stop_asking(struct core *core)
+{
+	for (size_t i = 0; i < core->peer_count; i++) {
+		pull_drop_peer(core, &core->peers[i]->device);
+		snapshot_drop_peer(core, &core->peers[i]->device);
+	}
+}
+
 /* A clock that is set makes what was known of the peers' clocks wrong: until each tells its own again, nothing is
  * exchanged with it. Otherwise a step back looked as if this device's stamps had run ahead of a clock that all agree
  * with. */
@@ -171,11 +180,9 @@ void core_at(struct core *core, struct core_now now)
 	core->now = now;
 	if (step > -CORE_CLOCK_WARN_MS && step < CORE_CLOCK_WARN_MS)
 		return;
-	for (size_t i = 0; i < core->peer_count; i++) {
+	for (size_t i = 0; i < core->peer_count; i++)
 		core->peers[i]->clock_unsure = true;
-		pull_drop_peer(core, &core->peers[i]->device);
-		snapshot_drop_peer(core, &core->peers[i]->device);
-	}
+	stop_asking(core);
 }
 
 /* --- streams --- */
@@ -312,7 +319,7 @@ int core_new(const struct core_opts *opts, const struct vector *own, uint64_t ep
 	core->now = now;
 	core->epoch = epoch;
 	core->revision = 1;
-	core->state = CORE_UNINITIALIZED;
+	core->state = core->told_state = CORE_UNINITIALIZED;
 	if (vector_copy(own, &core->own) < 0) {
 		core_free(core);
 		return -ENOMEM;
@@ -488,6 +495,8 @@ int core_pause(struct core *core, struct core_now now, bool paused)
 {
 	core_at(core, now);
 	core->paused = paused;
+	if (paused)
+		stop_asking(core); /* the answers would be dropped */
 	return core_step(core);
 }
 

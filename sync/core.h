@@ -36,6 +36,7 @@
 #define CORE_BAN_MS		(10 * 60 * 1000) /* no dealings with a peer that broke the rules, or whose key two devices use */
 #define CORE_CLOCK_WARN_MS	(60 * 1000)
 #define CORE_RETRY_MS		(5 * 1000) /* after an error of the replica */
+#define CORE_STATE_LASTS_MS	(5 * 1000) /* before a state is told that may be a blip */
 #define CORE_LOG_RECORDS_MAX	200000	   /* then it is cut without waiting for who is away */
 
 struct core;
@@ -109,7 +110,7 @@ enum effect_kind {
 	EFFECT_ACKS_CHANGED, /* core_acks: keep them some time soon */
 	EFFECT_CLOSE,	     /* end the connection to peer; core_peer_down need not follow */
 	EFFECT_EVENT,	     /* event, peer, stream, text: tell a person; the driver keeps it in sync.db */
-	EFFECT_STATE,	     /* state: the library's state on this device changed */
+	EFFECT_STATE,	     /* state: the driver keeps it as an event */
 };
 
 enum core_event {
@@ -133,6 +134,8 @@ enum core_event {
 	CORE_EVENT_REPLICA,	 /* the replica failed */
 };
 
+/* A change of it is told when it has lasted CORE_STATE_LASTS_MS, as each change that comes is a moment of CatchingUp;
+ * that it is Backfilling or Paused at once. core_state() says what holds now. */
 enum core_state { CORE_UNINITIALIZED, CORE_BACKFILLING, CORE_CATCHING_UP, CORE_READY, CORE_PAUSED };
 
 struct effect {

@@ -369,17 +369,33 @@ static enum core_state derive(const struct core *core)
 	return pull_any_ahead(core) ? CORE_CATCHING_UP : CORE_READY;
 }
 
+/* Not a blip, or it has lasted. */
+static bool is_to_be_told(struct core *core)
+{
+	uint64_t lasted_ms = core->state_ms + CORE_STATE_LASTS_MS;
+
+	if (core->state == core->told_state)
+		return false;
+	if (core->state == CORE_BACKFILLING || core->state == CORE_PAUSED || core->now.mono_ms >= lasted_ms)
+		return true;
+	core_due(core, lasted_ms);
+	return false;
+}
+
 int house_state(struct core *core)
 {
 	enum core_state state = derive(core);
 	struct effect *e;
 	int r;
 
-	if (state == core->state)
+	if (state != core->state)
+		core->state_ms = core->now.mono_ms;
+	core->state = state;
+	if (!is_to_be_told(core))
 		return 0;
 	r = core_effect(core, EFFECT_STATE, &e);
 	if (r < 0)
 		return r;
-	e->state = core->state = state;
+	e->state = core->told_state = state;
 	return 0;
 }

@@ -139,7 +139,8 @@ struct core {
 	uint32_t load;
 	bool paused, cutting, epoch_pending;
 	bool clock_confirmed; /* by somebody who is no member yet */
-	enum core_state state;
+	enum core_state state, told_state; /* what holds; the last that was told */
+	uint64_t state_ms;		   /* since when it holds */
 };
 
 /* core.c */

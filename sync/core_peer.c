@@ -360,6 +360,7 @@ static struct message heartbeat(const struct core *core, const struct peer *peer
 	    .heartbeat = {.wall_ms = core->now.wall_ms < HLC_MS_MAX ? core->now.wall_ms : HLC_MS_MAX,
 			  .epoch = core->epoch,
 			  .stamp = core->now.mono_ms,
+			  .load = core->load,
 			  /* Without the time that it lay here. */
 			  .echo = peer->echo == 0 ? 0 : peer->echo + core->now.mono_ms - peer->echo_ms}};
 }
