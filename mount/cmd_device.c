@@ -351,8 +351,8 @@ int cmd_device_set(struct call *call)
 
 	if (code != EXITCODE_DONE)
 		return code;
-	if (device.self) {
-		out_error(call->out, "'%s' is this device: these settings are for the others", device.name);
+	if (device.self && strcmp(call->args->words[1], "sync") != 0) {
+		out_error(call->out, "'%s' is this device: only sync can be set for it, the rest is for the others", device.name);
 		return EXITCODE_USAGE;
 	}
 	r = set(call, &device.uuid);

@@ -207,7 +207,7 @@ int cmd_metrics(struct call *call)
 			   (double)locations.sum.entries);
 		index_status(call->library->index, &index);
 		put_metric(call, "watches", "gauge", "Folders that are watched", (double)index.watches);
-		put_metric(call, "state", "gauge", "0 uninitialized, 1 backfilling, 2 catching up, 3 ready, 4 paused",
+		put_metric(call, "state", "gauge", "0 uninitialized, 1 backfilling, 2 catching up, 3 ready, 4 paused (device set: sync on resumes)",
 			   call->library->network ? (double)network_state(call->library->network) : 0);
 		r = put_peers(call);
 	}

@@ -134,8 +134,21 @@ static void print_place(struct call *call)
 	out_printf(call->out, "\n");
 }
 
-/* One line for each other device. */
-static int print_devices(struct call *call)
+static void print_network(struct call *call, const char *name)
+{
+	enum core_state state = network_state(call->library->network);
+
+	out_printf(call->out, "network    port %u, %s", network_port(call->library->network), core_state_name(state));
+	if (state == CORE_PAUSED) {
+		out_printf(call->out, ": resume with `shelf device set '");
+		out_name_text(call->out, name);
+		out_printf(call->out, "' sync on`");
+	}
+	out_printf(call->out, "\n");
+}
+
+/* One line for each other device; `name` is that of this one. */
+static int print_devices(struct call *call, const char *name)
 {
 	_cleanup_(devices_release) struct devices devices = DEVICES_INIT;
 	struct db *db;
@@ -144,8 +157,7 @@ static int print_devices(struct call *call)
 	if (r == 0)
 		r = devices_read(db, NULL, &devices);
 	if (call->library->network)
-		out_printf(call->out, "network    port %u, %s\n", network_port(call->library->network),
-			   core_state_name(network_state(call->library->network)));
+		print_network(call, name);
 	for (size_t i = 0; r == 0 && i < devices.count; i++) {
 		struct standing standing = standing_of(call->library, &devices.items[i].uuid);
 		_cleanup_(buf_release) struct buf text = BUF_INIT;
@@ -203,7 +215,7 @@ static int print_text(struct call *call, const struct summary *s)
 	out_name_text(call->out, s->device);
 	out_printf(call->out, "  (%s)\n", s->device_id);
 	print_place(call);
-	r = print_devices(call);
+	r = print_devices(call, s->device);
 	if (r < 0)
 		return r;
 	print_index(call, &s->index);

@@ -305,7 +305,8 @@ static const struct command commands[] = {
 		"address    where to try it, besides what discovery finds; no-address takes that back\n"
 		"limit      bytes a second that go there and come from there, as in 200k or 2M\n"
 		"files      whether its list of files is taken: off leaves its tags and locations only\n"
-		"What is set holds on this device alone.\n",
+		"What is set holds on this device alone. Of this device itself only sync can be set: off pauses\n"
+		"everything, with whomever, also after a restart, until it is on again.\n",
 	.run = cmd_device_set,
 	.min_words = 3,
 	.max_words = 3,

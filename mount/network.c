@@ -60,6 +60,15 @@ struct network {
 
 /* --- the members --- */
 
+/* What was set for this device: whether anything is exchanged at all. */
+static void tell_pause(struct network *n)
+{
+	struct peer self;
+
+	if (peer_get(n->store, &store_info(n->store)->device, &self) == 0)
+		replicator_pause(n->replicator, !self.settings.sync);
+}
+
 /* What was set for it, and where to try. */
 static void tell_peer(struct network *n, const struct uuid *device)
 {
@@ -96,6 +105,7 @@ static int tell_members(struct network *n, const struct members *m)
 	int r;
 
 	n->is_alone = m->other_count == 0;
+	tell_pause(n);
 	replicator_members(n->replicator, m->ids, m->id_count, m->registers.data, m->registers.len);
 	r = node_set_members(n->node, m->keys, m->key_count);
 	if (r < 0)

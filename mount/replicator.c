@@ -402,7 +402,7 @@ static void carry_out(struct replicator *r, struct effect *e)
 		sync_events_tell(r->opts.store, e->event, &e->peer, e->text);
 		break;
 	case EFFECT_STATE:
-		log_debug("the library is %s", core_state_name(e->state)); /* it follows from what is online */
+		sync_events_tell_state(r->opts.store, e->state);
 		break;
 	case EFFECT_NEW_EPOCH:
 		if (!effect_keep(e) && !believes_claim(r)) {
@@ -503,6 +503,12 @@ void replicator_set(struct replicator *r, const struct uuid *peer, const struct 
 	for (size_t i = 0; i < sizeof(state_kinds); i++)
 		core_take(r->core, now_of(), peer, state_kinds[i],
 			  (settings->kinds >> (state_kinds[i] - MODEL_LOCATION) & 1) != 0);
+	pump(r);
+}
+
+void replicator_pause(struct replicator *r, bool paused)
+{
+	core_pause(r->core, now_of(), paused);
 	pump(r);
 }
 

@@ -45,6 +45,9 @@ void replicator_members(struct replicator *r, const struct uuid *members, size_t
 /* What the user wants of a peer: whether to exchange anything with it, and which kinds of its rows are taken. */
 void replicator_set(struct replicator *r, const struct uuid *peer, const struct peer_settings *settings);
 
+/* The same of this device: with nobody anything is exchanged; connections stay. */
+void replicator_pause(struct replicator *r, bool paused);
+
 /* Before a device is let in whose clock agrees with ours: stamps that ran ahead are repaired before it returns, which
  * is rare and takes a while. */
 void replicator_clock_confirmed(struct replicator *r);

@@ -39,11 +39,13 @@ static void add_live(struct library *library, const struct uuid *device, struct 
 struct standing standing_of(struct library *library, const struct uuid *device)
 {
 	struct standing s = {.self = uuid_cmp(device, &store_info(library->store)->device) == 0};
-	struct peer peer;
+	struct peer peer = {.settings = PEER_SETTINGS_DEFAULT};
+	int r = peer_get(library->store, device, &peer);
 
+	s.sync = peer.settings.sync;
 	if (s.self)
 		return s;
-	if (peer_get(library->store, device, &peer) == 0) {
+	if (r == 0) {
 		s.seen_ms = peer.seen_ms;
 		snprintf(s.address, sizeof(s.address), "%s", peer.address);
 		snprintf(s.error, sizeof(s.error), "%s", peer.error);
@@ -93,7 +95,7 @@ static void put_clock(struct buf *text, const struct standing *s)
 void standing_text(const struct standing *s, struct buf *ret_text)
 {
 	if (s->self) {
-		buf_append_str(ret_text, "this device");
+		buf_append_str(ret_text, s->sync ? "this device" : "this device, sync off");
 		return;
 	}
 	buf_append_str(ret_text, s->online ? "online" : "offline");
@@ -103,6 +105,8 @@ void standing_text(const struct standing *s, struct buf *ret_text)
 	} else if (!s->online) {
 		buf_append_str(ret_text, ", never seen");
 	}
+	if (!s->sync)
+		buf_append_str(ret_text, ", sync off");
 	if (s->online && s->has_core)
 		put_clock(ret_text, s);
 	if (s->has_core) {
@@ -115,7 +119,7 @@ void standing_text(const struct standing *s, struct buf *ret_text)
 
 void standing_json(const struct standing *s, struct buf *b)
 {
-	buf_printf(b, ", \"this\": %s", s->self ? "true" : "false");
+	buf_printf(b, ", \"this\": %s, \"sync\": %s", s->self ? "true" : "false", s->sync ? "true" : "false");
 	if (s->self)
 		return;
 	buf_printf(b, ", \"online\": %s, \"seen_ms\": %llu, \"address\": ", s->online ? "true" : "false",

@@ -13,6 +13,7 @@ struct library;
 
 struct standing {
 	bool self;
+	bool sync; /* as was set: false: nothing is exchanged with it, or, this device, with anybody */
 	bool online;
 	uint64_t seen_ms; /* wall clock; 0: never */
 	char address[PEER_ADDRESS_MAX + 1];

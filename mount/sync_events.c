@@ -80,3 +80,19 @@ void sync_events_tell(struct store *store, enum core_event event, const struct u
 		return;
 	}
 }
+
+void sync_events_tell_state(struct store *store, enum core_state state)
+{
+	static const char *const meanings[] = {
+		[CORE_UNINITIALIZED] = "nothing is known of its members",
+		[CORE_BACKFILLING] = "what the other devices have comes in",
+		[CORE_CATCHING_UP] = "other devices have changes that are not here yet",
+		[CORE_READY] = "nothing is known that is not here",
+		[CORE_PAUSED] = "nothing is exchanged until sync is on again",
+	};
+	char line[128];
+
+	snprintf(line, sizeof(line), "%s: %s", core_state_name(state), meanings[state]);
+	(void)event_add(store, "info", line);
+	log_info("%s", line);
+}

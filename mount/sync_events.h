@@ -8,3 +8,6 @@
 
 /* `text` is the core's: what else is known; may be empty. */
 void sync_events_tell(struct store *store, enum core_event event, const struct uuid *peer, const char *text);
+
+/* The state that the library is in from now on. */
+void sync_events_tell_state(struct store *store, enum core_state state);

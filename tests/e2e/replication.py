@@ -2,13 +2,14 @@
 """One library on every device: changes made here are seen there, with real daemons, mounts and networks."""
 
 import errno
+import json
 import os
 import subprocess
 import time
 
 import lan
 import lib
-from family import family, trees_equal
+from family import check_settled, family, trees_equal
 from lib import check, equal, errno_of, must, within
 
 lan.enter()
@@ -151,6 +152,36 @@ def joined_late(home):
         equal(len(os.listdir(os.path.join(b.mnt, "tags", "t"))), 50, "with all tags")
 
 
+def paused(home):
+    """`device set` of the device itself: nothing is exchanged, also after a restart, until it is on again."""
+    with lan.Lan(home) as net:
+        a, b = devices = family(net, "desktop", "laptop")
+        trees_equal(devices)
+        a.on("device", "set", "desktop", "sync", "off")
+        status = a.on("status")
+        check("Paused: resume with `shelf device set 'desktop' sync on`" in status, f"status says so, and what to do: {status}")
+        equal(json.loads(a.on("status", "--json"))["state"], "Paused", "in JSON, too")
+        check("shelf_state 4\n" in a.on("metrics"), "metrics")
+        check("Paused:" in a.on("events"), "events")
+        check("this device, sync off" in a.on("device", "list"), "device list")
+        os.mkdir(os.path.join(a.mnt, "tags", "here"))
+        os.mkdir(os.path.join(b.mnt, "tags", "there"))
+        lib.write_file(os.path.join(b.real, "new.txt"), b"new")
+        a.unmount()
+        a.mount()
+        within(20, "they are connected again", lambda: a.sees(b) and b.sees(a))
+        time.sleep(12)  # a full heartbeat
+        equal(json.loads(a.on("status", "--json"))["state"], "Paused", "still, after a restart")
+        equal(os.listdir(os.path.join(a.mnt, "tags")), ["here"], "nothing comes")
+        equal(os.listdir(os.path.join(b.mnt, "tags")), ["there"], "and nothing goes")
+        check("new.txt" not in os.listdir(os.path.join(a.mnt, "devices", "laptop", "files")), "no files either")
+        a.on("device", "set", "desktop", "sync", "on")
+        trees_equal(devices, 5, "all of it, as soon as it is on")
+        within(10, "it is ready", lambda: json.loads(a.on("status", "--json"))["state"] == "Ready")
+        within(10, "and that is told", lambda: "Ready:" in a.on("events").splitlines()[-1])
+        check_settled(devices)
+
+
 def taken_out(home):
     """Locations that are removed, and devices; tags stay."""
     with lan.Lan(home) as net:
@@ -167,4 +198,4 @@ def taken_out(home):
         trees_equal([a, b])
 
 
-lib.run(live, apart, line, killed, joined_late, taken_out)
+lib.run(live, apart, line, killed, joined_late, paused, taken_out)

@@ -195,13 +195,60 @@ static void test_two_of_one_name(void **state)
 	assert_members(w, "laptop one");
 }
 
+static int set(struct world *w, const char *device, const char *what, const char *value)
+{
+	char *words[] = {"device", "set", (char *)device, (char *)what, (char *)value};
+
+	buf_clear(&w->said);
+	return command_run(&w->library, &w->out, 5, words);
+}
+
+static void test_set(void **state)
+{
+	static const struct {
+		const char *device, *what, *value, *said;
+		int code;
+	} cases[] = {
+		{"laptop", "sync", "off", "", EXITCODE_DONE},
+		{"laptop", "sync", "maybe", "neither on nor off", EXITCODE_USAGE},
+		{"laptop", "files", "off", "only sync can be set for it", EXITCODE_USAGE},
+		{"laptop", "limit", "2M", "only sync can be set for it", EXITCODE_USAGE},
+		{"laptop", "address", "nas.local:21000", "only sync can be set for it", EXITCODE_USAGE},
+		{"phone", "sync", "off", "", EXITCODE_DONE},
+		{"phone", "limit", "2M", "", EXITCODE_DONE},
+		{"phone", "colour", "red", "cannot be set", EXITCODE_USAGE},
+	};
+	struct world *w = *state;
+	struct uuid phone = add(w, "phone", NULL);
+	const struct uuid *self = &store_info(w->library.store)->device;
+	struct peer peer;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(set(w, cases[i].device, cases[i].what, cases[i].value), cases[i].code);
+		assert_said(w, cases[i].said);
+	}
+	assert_int_equal(peer_get(w->library.store, self, &peer), 0);
+	assert_false(peer.settings.sync);
+	assert_int_equal(peer_get(w->library.store, &phone, &peer), 0);
+	assert_false(peer.settings.sync);
+	assert_int_equal(peer.settings.limit_bytes, 2000000);
+	assert_int_equal(run(w, "list", NULL, NULL), EXITCODE_DONE);
+	assert_said(w, "this device, sync off");
+	assert_said(w, "offline, never seen, sync off");
+	assert_int_equal(run(w, "list", "--json", NULL), EXITCODE_DONE);
+	assert_said(w, "\"this\": true, \"sync\": false");
+	assert_int_equal(set(w, "laptop", "sync", "on"), EXITCODE_DONE);
+	assert_int_equal(peer_get(w->library.store, self, &peer), 0);
+	assert_true(peer.settings.sync);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_remove), TEST(test_remove_json),	   TEST(test_not_this_device),
-	    TEST(test_rename), TEST(test_two_of_one_name),
+	    TEST(test_set), TEST(test_rename), TEST(test_two_of_one_name),
 	};
 
 	return cmocka_run_group_tests_name("device", tests, NULL, NULL);
