@@ -611,6 +611,26 @@ static void test_log_has_every_change_and_verifies(void **state)
 	library_assert_clean(l);
 }
 
+/* Locations and entries are the device's own: they travel as state, by version. */
+static void test_rows_of_the_device_leave_the_log_alone(void **state)
+{
+	struct library *l = *state;
+	int64_t before = log_position(l), loc, file;
+	struct store_stats stats;
+	uint64_t records;
+
+	assert_int_equal(store_stats(l->store, &stats), 0);
+	records = stats.log_records;
+	loc = library_location(l, "pics");
+	assert_int_equal(log_position(l), before);
+	file = library_file(l, loc, library_root(l, loc), "x", 3);
+	assert_int_equal(log_position(l), before);
+	library_delete(l, file);
+	assert_int_equal(log_position(l), before);
+	assert_int_equal(store_stats(l->store, &stats), 0);
+	assert_int_equal(stats.log_records, records);
+}
+
 static int failing(struct txn *txn, struct call *c)
 {
 	int r = collection_create(txn, COLLECTION_TAG, "gone", 4, &c->ret);
@@ -710,6 +730,7 @@ int main(void)
 		TEST(test_pair_before_its_tag_and_entry),
 		TEST(test_permutations_converge),
 		TEST(test_log_has_every_change_and_verifies),
+		TEST(test_rows_of_the_device_leave_the_log_alone),
 		TEST(test_rollback_takes_the_record_too),
 		TEST(test_notices),
 	};
