@@ -266,33 +266,44 @@ static void commits_on_both(void **state)
 	uv_close((uv_handle_t *)&limit, NULL);
 }
 
-/* --- a peer that claims to have more of this device than there is --- */
+/* --- peers that are made up --- */
 
-static void claim_more(struct side *s, const struct uuid *peer)
+static void say_hello(struct side *s, const struct uuid *peer, const struct vector *holds)
 {
-	_cleanup_(vector_release) struct vector all = VECTOR_INIT;
 	_cleanup_(buf_release) struct buf bytes = BUF_INIT;
-	const struct store_info *info = store_info(s->library.store);
 	struct message m = {.kind = MESSAGE_HELLO,
 			    .hello = {.version_min = 1,
 				      .version_max = MESSAGE_VERSION,
-				      .library = info->library,
+				      .library = store_info(s->library.store)->library,
 				      .instance = *peer,
 				      .wall_ms = clock_wall_ms(),
-				      .epoch = 5}};
-	const struct stream_id log = {.origin = {.device = info->device, .epoch = info->epoch}, .kind = STREAM_LOG};
-	struct stream more;
+				      .epoch = 5,
+				      .vector = *holds}};
 
-	assert_int_equal(vector_copy(replicator_vector(s->replicator), &all), 0);
-	more = *vector_find(&all, &log);
-	more.position += 10;
-	more.hash[0] ^= 1;
-	more.hlc = hlc_tick(&(struct hlc){.last = all.clock}, clock_wall_ms());
-	assert_int_equal(vector_set(&m.hello.vector, &more), 0);
 	assert_int_equal(message_encode(&m, &bytes), 0);
-	vector_release(&m.hello.vector);
 	replicator_up(s->replicator, peer);
 	replicator_message(s->replicator, peer, bytes.data, bytes.len);
+}
+
+static struct stream own_log(const struct side *s)
+{
+	const struct store_info *info = store_info(s->library.store);
+	const struct stream_id id = {.origin = {.device = info->device, .epoch = info->epoch}, .kind = STREAM_LOG};
+
+	return *vector_find(replicator_vector(s->replicator), &id);
+}
+
+/* To have more of this device than there is. */
+static void claim_more(struct side *s, const struct uuid *peer)
+{
+	_cleanup_(vector_release) struct vector holds = VECTOR_INIT;
+	struct stream more = own_log(s);
+
+	more.position += 10;
+	more.hash[0] ^= 1;
+	more.hlc = hlc_tick(&(struct hlc){.last = replicator_vector(s->replicator)->clock}, clock_wall_ms());
+	assert_int_equal(vector_set(&holds, &more), 0);
+	say_hello(s, peer, &holds);
 }
 
 static void claims_are_believed_for_a_while(void **state)
@@ -317,9 +328,61 @@ static void claims_are_believed_for_a_while(void **state)
 	uv_close((uv_handle_t *)&limit, NULL);
 }
 
+/* --- a restart --- */
+
+static struct acks told; /* by the replicator, to whomever */
+
+static int note_acks(void *arg, const struct uuid *peer, const void *message, size_t len)
+{
+	_cleanup_(message_release) struct message m = {.kind = 0};
+
+	assert_int_equal(message_decode(message, len, &m), 0);
+	for (size_t i = 0; m.kind == MESSAGE_ACKS && i < m.acks.count; i++)
+		assert_true(acks_note(&told, &m.acks.items[i]) >= 0);
+	return 0;
+}
+
+static void restart(struct side *s, const struct uuid *members, size_t count)
+{
+	const struct replicator_opts opts = {.loop = &loop,
+					     .store = s->library.store,
+					     .send = note_acks,
+					     .close = on_close,
+					     .members_changed = on_members,
+					     .arg = s};
+
+	replicator_close(s->replicator, NULL, NULL);
+	assert_int_equal(replicator_new(&opts, &s->replicator), 0);
+	replicator_members(s->replicator, members, count, NULL, 0);
+}
+
+/* One that went is remembered with what it had acknowledged, and others are told. */
+static void acknowledgements_are_kept(void **state)
+{
+	struct side *s = &sides[0];
+	const struct uuid gone = {.bytes = {8}}, other = {.bytes = {9}}, members[] = {*id_of(s), gone, other};
+	_cleanup_(vector_release) struct vector holds = VECTOR_INIT, nothing = VECTOR_INIT;
+	struct stream log;
+
+	restart(s, members, 3);
+	library_tag(&s->library, "x");
+	replicator_committed(s->replicator);
+	log = own_log(s);
+	assert_true(log.position > 0);
+	assert_int_equal(vector_set(&holds, &log), 0);
+	say_hello(s, &gone, &holds);
+	restart(s, members, 3);
+	library_tag(&s->library, "y");
+	replicator_committed(s->replicator);
+	say_hello(s, &other, &nothing);
+	assert_int_equal(acks_position(&told, &gone, &log.id), log.position);
+	acks_release(&told);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(acknowledgements_are_kept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(claims_are_believed_for_a_while, setup, teardown),
 	    cmocka_unit_test_setup_teardown(commits_on_both, setup, teardown),
 	};

@@ -7,9 +7,29 @@
 #include "base/random.h"
 #include "tests/lib/test.h"
 
-enum { STEP_MS = 5, PROMPT_MS = 300, SETTLE_MS = 30000, CHANGES = 10000, EMPTY_MS = 2000 };
+enum { STEP_MS = 5, PROMPT_MS = 300, SETTLE_MS = 30000, CHANGES = 10000, EMPTY_MS = 2000, LINE_MS = 3000 };
 
 static struct world world;
+
+static bool are_connected(const struct world *w)
+{
+	for (unsigned a = 0; a < w->count; a++) {
+		for (unsigned b = a + 1; b < w->count; b++) {
+			if (w->devices[a].running && w->devices[b].running && !w->cut[a][b] && !w->links[a][b].up)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Until all are connected that can be, which is a matter of chance in each step, and at rest. */
+static void settle(struct world *w)
+{
+	for (unsigned steps = 0; !are_connected(w) && steps < 1000; steps++)
+		world_run(w, w->now_ms + STEP_MS);
+	assert_true(are_connected(w));
+	world_run(w, w->now_ms + SETTLE_MS);
+}
 
 /* Three devices that know each other and have nothing to say. */
 static int setup(void **state)
@@ -18,9 +38,9 @@ static int setup(void **state)
 	world.healing = world.calm = true; /* no mishaps */
 	operation_create(&world, 0);
 	operation_join(&world, 1, 0);
-	world_run(&world, SETTLE_MS);
+	settle(&world);
 	operation_join(&world, 2, 1);
-	world_run(&world, 3 * SETTLE_MS);
+	settle(&world);
 	for (unsigned i = 0; i < 3; i++) {
 		if (core_state(world.devices[i].core) != CORE_READY)
 			return -1;
@@ -106,6 +126,54 @@ static void after_many_changes_the_log_is_empty_soon(void **state)
 	assert_int_equal(w->events[CORE_EVENT_DIGEST], 0);
 }
 
+/* The ends never meet: what each has reaches the other by the one between, and so do their acknowledgements. */
+static void in_a_line_the_log_is_empty_soon(void **state)
+{
+	struct world *w = *state;
+	uint64_t began;
+
+	world_cut(w, 0, 2, true);
+	settle(w);
+	for (unsigned n = 1; n <= 30; n++)
+		tag(w, n % 3, n);
+	began = w->now_ms;
+	while (!all_have(w, 30) || log_records(w) > 0) {
+		assert_true(w->now_ms < began + LINE_MS);
+		world_run(w, w->now_ms + STEP_MS);
+	}
+}
+
+static uint64_t acknowledged(const struct world *w, unsigned by, unsigned to, unsigned owner)
+{
+	const struct stream_id log = {
+	    .origin = {.device = w->devices[owner].id, .epoch = w->devices[owner].replica->epoch}, .kind = STREAM_LOG};
+
+	return acks_position(core_acks(w->devices[to].core), &w->devices[by].id, &log);
+}
+
+/* Nobody is there who could tell it again. */
+static void acknowledgements_outlive_a_restart(void **state)
+{
+	struct world *w = *state;
+	uint64_t before[3];
+
+	for (unsigned n = 1; n <= 30; n++)
+		tag(w, n % 3, n);
+	settle(w);
+	for (unsigned i = 0; i < 3; i++) {
+		before[i] = acknowledged(w, 2, 1, i);
+		assert_true(before[i] >= 10);
+	}
+	world_crash(w, 2);
+	world_cut(w, 0, 1, true);
+	world_crash(w, 1);
+	world_start(w, 1);
+	tag(w, 1, 31);
+	settle(w);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(acknowledged(w, 2, 1, i), before[i]);
+}
+
 /* Nothing new: two Hellos with what they must hold, and heartbeats. */
 static void a_reconnect_is_cheap(void **state)
 {
@@ -122,7 +190,7 @@ static void a_reconnect_is_cheap(void **state)
 	assert_true(hello.len < 2048);
 	world_cut(w, 0, 1, true);
 	world_cut(w, 0, 1, false);
-	world_run(w, w->now_ms + SETTLE_MS);
+	settle(w);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(core_state(w->devices[i].core), CORE_READY);
 }
@@ -152,6 +220,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_tag_is_everywhere_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(after_many_changes_the_log_is_empty_soon, setup, teardown),
+	    cmocka_unit_test_setup_teardown(in_a_line_the_log_is_empty_soon, setup, teardown),
+	    cmocka_unit_test_setup_teardown(acknowledgements_outlive_a_restart, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_reconnect_is_cheap, setup, teardown),
 	    cmocka_unit_test_setup_teardown(an_idle_core_sleeps, setup, teardown),
 	};

@@ -450,7 +450,7 @@ void world_start(struct world *w, unsigned i)
 	memory_ops.vector(d->replica, &own);
 	if (core_new(&opts, &own, d->replica->epoch, now_of(w, i), &d->core) < 0)
 		abort();
-	if (world_chance(w, 30))
+	if (!w->calm && world_chance(w, 30))
 		acks_release(&d->acks); /* sync.db was deleted */
 	core_restore_acks(d->core, &d->acks);
 	d->running = true;

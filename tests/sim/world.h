@@ -47,7 +47,7 @@ struct world {
 	uint64_t now_ms;
 	bool verbose;
 	bool healing;
-	bool calm; /* whole pieces, nothing twice */
+	bool calm; /* whole pieces, nothing twice, nothing lost */
 	unsigned count; /* of devices that may exist */
 	struct device devices[WORLD_DEVICES_MAX];
 	struct link links[WORLD_DEVICES_MAX][WORLD_DEVICES_MAX];
