@@ -2,6 +2,7 @@
 """Devices find, trust and reach each other: pairing, connections and removal on a network of namespaces."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -41,6 +42,10 @@ def by_broadcast(home):
         check(info["address"].startswith("10.7.0.2:"), f"its address is known: {info}")
         check(info["round_trip_us"] > 0, f"and the round trip: {info}")
         check("peer       laptop: online" in a.on("status"), "status says so, too")
+        check("laptop is online" in a.on("events"), "events, too")
+        for way in ("sent", "received"):
+            found = re.search(r'^shelf_peer_%s_bytes_total\{device="laptop",[^}]*\} (\S+)$' % way, a.on("metrics"), re.M)
+            check(found and float(found[1]) > 0, f"metrics count what was {way}: {found}")
         b.unmount()
         within(10, "a device that was unmounted is offline at once", lambda: a.sees(b, False))
         check("last seen" in a.on("device", "list"), "and it says when it was last seen")
@@ -136,6 +141,35 @@ def cable(home):
         within(10, "a crash is noticed", lambda: a.sees(b, False))
         b.mount()
         each_sees_the_other(a, b, 40)
+
+
+def served(home):
+    """`serve` is a peer like a mount."""
+    with lan.Lan(home) as net:
+        a, b = begin(net, "desktop", "nas")
+        lan.let_in(a, b)
+        b.shelf("serve", b.lib)
+        each_sees_the_other(a, b)
+        os.mkdir(os.path.join(a.mnt, "tags", "served"))
+        within(5, "a tag is there, too", lambda: "served" in b.on("tag", "list"))
+        b.shelf("unmount", b.lib)
+        within(10, "it ends with a word", lambda: a.sees(b, False))
+
+
+def offline(home):
+    """`mount --offline` keeps off the network; what was done meanwhile is taken along later."""
+    with lan.Lan(home) as net:
+        a, b = begin(net, "desktop", "laptop")
+        lan.let_in(a, b)
+        b.mount("--offline")
+        os.mkdir(os.path.join(b.mnt, "tags", "alone"))
+        time.sleep(5)
+        check(a.sees(b, False) and b.sees(a, False), "nobody sees it, and it sees nobody")
+        check("alone" not in os.listdir(os.path.join(a.mnt, "tags")), "nothing goes")
+        b.unmount()
+        b.mount()
+        each_sees_the_other(a, b)
+        within(5, "what it had tagged arrives", lambda: "alone" in os.listdir(os.path.join(a.mnt, "tags")))
 
 
 def one_way(home):
@@ -314,4 +348,4 @@ def killed(home):
 
 
 # The longest first.
-lan.run(cable, three, wrong_codes, bad_line, clumsy, killed, found, removed, by_broadcast, by_address, one_way, clocks, repaired)
+lan.run(cable, three, wrong_codes, bad_line, clumsy, killed, found, removed, by_broadcast, by_address, one_way, served, offline, clocks, repaired)
