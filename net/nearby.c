@@ -59,11 +59,6 @@ int nearby_open(uv_loop_t *loop, const struct nearby_opts *opts, struct nearby *
 	return 0;
 }
 
-const struct candidates *nearby_devices(const struct nearby *n)
-{
-	return &n->devices;
-}
-
 static void on_closed(void *arg)
 {
 	struct nearby *n = arg;

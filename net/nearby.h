@@ -21,5 +21,4 @@ struct nearby_opts {
 
 /* Errors: as discovery_open. */
 int nearby_open(uv_loop_t *loop, const struct nearby_opts *opts, struct nearby **ret_nearby);
-const struct candidates *nearby_devices(const struct nearby *n);	   /* so far; borrowed */
 void nearby_close(struct nearby *n, void (*closed)(void *arg), void *arg); /* `closed` may be NULL */

@@ -1,5 +1,5 @@
 /* A row of links, of which the code lets one run. A link is in the row from pairing_host_take until its outcome is
- * final; `handles` counts it until it is closed. `over` is told once, when the code is dead and nobody decides. */
+ * final; `handles` counts it until it is closed. `over` is told once, when the code is dead. */
 #include "net/pairing_host.h"
 
 #include <errno.h>
@@ -20,7 +20,6 @@ struct pairing_host {
 	struct pairing_host_opts opts;
 	struct pairing_link *links[PAIRING_CONNECTIONS_MAX]; /* the oldest first */
 	unsigned count;
-	struct pairing_link *deciding; /* one of them; its verdict is awaited */
 	uint8_t payload[PAIRING_PAYLOAD_MAX];
 	void (*closed)(void *arg);
 	void *closed_arg;
@@ -56,7 +55,7 @@ static void check_over(struct pairing_host *h)
 {
 	enum pairing_code_state state = pairing_code_state(h->code, h->opts.now_ms());
 
-	if (h->closing || h->over || h->deciding || !is_dead(state))
+	if (h->closing || h->over || !is_dead(state))
 		return;
 	h->over = true;
 	if (h->opts.discovery)
@@ -73,8 +72,6 @@ static void drop(struct pairing_host *h, struct pairing_link *link)
 		h->count--;
 		memmove(&h->links[i], &h->links[i + 1], (h->count - i) * sizeof(h->links[0]));
 	}
-	if (h->deciding == link)
-		h->deciding = NULL;
 	pairing_link_close(link);
 }
 
@@ -92,24 +89,20 @@ static void finish(struct pairing_host *h, struct pairing_link *link, enum pairi
 static void decide(struct pairing_host *h, struct pairing_link *link)
 {
 	const struct pairing *pairing = pairing_link_pairing(link);
-	enum pairing_outcome verdict;
 	const void *payload;
 	size_t len;
 
-	h->deciding = link;
 	payload = pairing_peer_payload(pairing, &len);
-	verdict = h->opts.decide(h->opts.arg, pairing_peer_key(pairing), payload, len);
-	if (verdict != PAIRING_DECIDE)
-		pairing_link_decide(link, verdict);
+	pairing_link_decide(link, h->opts.decide(h->opts.arg, pairing_peer_key(pairing), payload, len));
 }
 
 static void on_step(void *arg, struct pairing_link *link, enum pairing_outcome outcome)
 {
 	struct pairing_host *h = arg;
 
-	if (outcome == PAIRING_DECIDE && h->deciding != link)
+	if (outcome == PAIRING_DECIDE)
 		decide(h, link);
-	else if (outcome != PAIRING_RUNNING && outcome != PAIRING_DECIDE)
+	else if (outcome != PAIRING_RUNNING)
 		finish(h, link, outcome);
 	schedule(h);
 }
@@ -195,14 +188,6 @@ int pairing_host_set_payload(struct pairing_host *h, const void *payload, size_t
 	if (len > 0)
 		memcpy(h->payload, payload, len);
 	h->opts.payload_len = len;
-	return 0;
-}
-
-int pairing_host_decide(struct pairing_host *h, enum pairing_outcome verdict)
-{
-	if (!h->deciding)
-		return -ENOENT;
-	pairing_link_decide(h->deciding, verdict);
 	return 0;
 }
 

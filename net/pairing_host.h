@@ -5,8 +5,7 @@
  * The listener is not here: it hands over accepted connections whose preamble said PREAMBLE_PAIR. When the code is dead
  * (`over`), the object stays until it is closed, and tells whoever comes why it refuses.
  *
- * Threads: that of the loop. Callbacks come from the loop, `decide` and `ended` also from within pairing_host_decide;
- * pairing_host_close is fine in all but `decide`. The code and the keys of others: do not log them. */
+ * Threads: that of the loop. Callbacks come from the loop; pairing_host_close is fine in all but `decide`. The code and the keys of others: do not log them. */
 #pragma once
 
 #include <stdint.h>
@@ -27,7 +26,7 @@ struct pairing_host_opts {
 	uint64_t (*now_ms)(void);    /* NULL: clock_monotonic_ms */
 
 	/* The other device is proven: store its key durably and return PAIRING_PAIRED, or PAIRING_ALREADY_MEMBER or
-	 * PAIRING_REFUSED; PAIRING_DECIDE: pairing_host_decide follows. All borrowed for the call. */
+	 * PAIRING_REFUSED. All borrowed for the call. */
 	enum pairing_outcome (*decide)(void *arg, const uint8_t *peer_key, const void *payload, size_t len);
 	/* A run is over. May be NULL, as the next. For a run that came to `decide` and broke then, the other device
 	 * does not know that it was accepted: see net/pairing.h. */
@@ -49,9 +48,6 @@ int pairing_host_take(struct pairing_host *host, uv_tcp_t *tcp);
 /* What the other devices are told from now on: the next connections, not those that are there. Errors: -ERR_TOO_LARGE.
  */
 int pairing_host_set_payload(struct pairing_host *host, const void *payload, size_t len);
-
-/* The verdict that `decide` left open. Errors: -ENOENT: that run is over meanwhile. */
-int pairing_host_decide(struct pairing_host *host, enum pairing_outcome verdict);
 
 /* Runs that are on break off; no callback comes any more but `closed` (may be NULL). */
 void pairing_host_close(struct pairing_host *host, void (*closed)(void *arg), void *arg);

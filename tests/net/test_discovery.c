@@ -390,6 +390,7 @@ struct walk {
 
 static void on_found(void *arg, const struct candidate *device)
 {
+	assert_string_equal(device->name, "x");
 	((struct walk *)arg)->found++;
 }
 
@@ -431,8 +432,6 @@ static void nearby_collects_for_a_time(void **state)
 	}
 	street_run(&s, walk_is_done, &walk);
 	assert_int_equal(walk.found, 2);
-	assert_int_equal(nearby_devices(n)->count, 2);
-	assert_string_equal(nearby_devices(n)->all[1].name, "x");
 	nearby_close(n, on_walk_closed, &walk);
 	street_run(&s, walk_is_closed, &walk);
 	street_release(&s);

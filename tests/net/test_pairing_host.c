@@ -11,6 +11,8 @@
 #include "tests/lib/test.h"
 #include "tests/net/street.h"
 
+enum { MIDDLE = 5 }; /* message of a run, of 0 to 8 */
+
 static const char *wrong_code(const struct test_host *h)
 {
 	return pairing_host_code(h->host)[0] == 'A' ? "BAAA-2222" : "AAAA-2222";
@@ -285,65 +287,6 @@ static void the_payload_is_renewed(void **state)
 	street_release(&s);
 }
 
-static bool has_been_asked(void *host)
-{
-	return ((struct test_host *)host)->decided > 0;
-}
-
-static void a_verdict_may_come_later(void **state)
-{
-	char address[NODE_ADDRESS_TEXT];
-	const char *const addresses[] = {address, NULL};
-	struct test_host_opts opts = {0};
-	struct test_guest g;
-	struct test_host h;
-	struct street s;
-
-	street_init(&s);
-	test_host_open(&h, &s, &opts);
-	h.verdict = PAIRING_DECIDE;
-	test_host_address(&h, address);
-	assert_int_equal(pairing_host_decide(h.host, PAIRING_PAIRED), -ENOENT);
-	test_guest_open(&g, &s, GUEST_SEED, pairing_host_code(h.host), addresses, 0);
-	street_run(&s, has_been_asked, &h);
-	assert_int_equal(g.ended + h.ended, 0);
-	assert_false(h.over);
-	assert_int_equal(pairing_host_decide(h.host, PAIRING_PAIRED), 0);
-	assert_int_equal(h.outcomes[0], PAIRING_PAIRED);
-	assert_true(h.over);
-	street_run(&s, test_guest_has_ended, &g);
-	assert_int_equal(g.outcome, PAIRING_PAIRED);
-	assert_int_equal(pairing_host_decide(h.host, PAIRING_PAIRED), -ENOENT);
-	test_guest_close(&g);
-	test_host_close(&h);
-	street_release(&s);
-}
-
-/* While the user thinks, the other side goes: the verdict finds nobody, and the code is dead all the same. */
-static void gone_before_the_verdict(void **state)
-{
-	char address[NODE_ADDRESS_TEXT];
-	const char *const addresses[] = {address, NULL};
-	struct test_host_opts opts = {0};
-	struct test_guest g;
-	struct test_host h;
-	struct street s;
-
-	street_init(&s);
-	test_host_open(&h, &s, &opts);
-	h.verdict = PAIRING_DECIDE;
-	test_host_address(&h, address);
-	test_guest_open(&g, &s, GUEST_SEED, pairing_host_code(h.host), addresses, 0);
-	street_run(&s, has_been_asked, &h);
-	test_guest_close(&g);
-	street_run(&s, test_host_is_over, &h);
-	assert_int_equal(h.outcomes[0], PAIRING_HUNG_UP);
-	assert_int_equal(h.reason, PAIRING_CODE_DONE);
-	assert_int_equal(pairing_host_decide(h.host, PAIRING_PAIRED), -ENOENT);
-	test_host_close(&h);
-	street_release(&s);
-}
-
 /* More callers than there is room for, all silent: the oldest go, and whoever knows the code gets through. */
 static void silent_callers_do_not_block_it(void **state)
 {
@@ -380,24 +323,27 @@ static void silent_callers_do_not_block_it(void **state)
 
 static void closed_in_the_middle(void **state)
 {
-	char address[NODE_ADDRESS_TEXT];
-	const char *const addresses[] = {address, NULL};
+	char held[NODE_ADDRESS_TEXT];
+	const char *const by_relay[] = {held, NULL};
 	struct test_host_opts opts = {0};
 	struct test_guest g;
 	struct test_host h;
+	struct relay r;
 	struct street s;
 
 	street_init(&s);
 	test_host_open(&h, &s, &opts);
-	h.verdict = PAIRING_DECIDE;
-	test_host_address(&h, address);
-	test_guest_open(&g, &s, GUEST_SEED, pairing_host_code(h.host), addresses, 0);
-	street_run(&s, has_been_asked, &h);
+	relay_open(&r, &s, h.port);
+	r.stop = MIDDLE;
+	snprintf(held, sizeof(held), "127.0.0.1:%u", r.port);
+	test_guest_open(&g, &s, GUEST_SEED, pairing_host_code(h.host), by_relay, 0);
+	street_run(&s, relay_has_stopped, &r);
 	test_host_close(&h);
 	street_run(&s, test_guest_has_ended, &g);
 	assert_int_equal(g.outcome, PAIRING_HUNG_UP);
 	assert_int_equal(h.ended, 0);
 	test_guest_close(&g);
+	relay_close(&r);
 	street_release(&s);
 }
 
@@ -485,8 +431,6 @@ int main(void)
 	    cmocka_unit_test(verdicts),
 	    cmocka_unit_test(a_guest_may_leave),
 	    cmocka_unit_test(the_payload_is_renewed),
-	    cmocka_unit_test(a_verdict_may_come_later),
-	    cmocka_unit_test(gone_before_the_verdict),
 	    cmocka_unit_test(silent_callers_do_not_block_it),
 	    cmocka_unit_test(closed_in_the_middle),
 	    cmocka_unit_test(a_silent_caller_is_cut_off),
