@@ -539,6 +539,19 @@ static int take_acks(struct core *core, const struct acks *acks)
 	return 0;
 }
 
+/* So that it asks somebody else. */
+static int not_now(struct core *core, struct peer *peer, const struct message *m)
+{
+	switch (m->kind) {
+	case MESSAGE_RANGE_REQUEST:
+		return core_send_error(core, peer, MESSAGE_ERROR_BUSY, m->range_request.request, "not now");
+	case MESSAGE_SNAPSHOT_REQUEST:
+		return core_send_error(core, peer, MESSAGE_ERROR_BUSY, m->snapshot_request.request, "not now");
+	default:
+		return 0;
+	}
+}
+
 static int dispatch(struct core *core, struct peer *peer, const struct message *m)
 {
 	if (m->kind == MESSAGE_HELLO)
@@ -557,9 +570,7 @@ static int dispatch(struct core *core, struct peer *peer, const struct message *
 		break;
 	}
 	if (!peer_usable(core, peer))
-		return m->kind == MESSAGE_RANGE_REQUEST
-			   ? core_send_error(core, peer, MESSAGE_ERROR_BUSY, m->range_request.request, "not now")
-			   : 0;
+		return not_now(core, peer, m);
 	switch (m->kind) {
 	case MESSAGE_RANGE:
 		return pull_range(core, peer, &m->range);

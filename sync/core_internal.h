@@ -202,6 +202,7 @@ int serve_snapshot(struct core *core, struct peer *peer, const struct message_sn
 int snapshot_plan(struct core *core);
 int snapshot_piece(struct core *core, struct peer *peer, const struct message_snapshot *m);
 void snapshot_drop_peer(struct core *core, const struct uuid *peer);
+void snapshot_refused(struct core *core, struct peer *peer, uint32_t request);
 int snapshot_compare(struct core *core, struct peer *peer); /* digests at equal positions */
 
 /* core_house.c */

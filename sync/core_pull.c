@@ -123,7 +123,7 @@ static bool is_better(const struct peer *a, const struct stream *a_has, const st
 
 /* Who serves: the owner, else the best of those ahead whose log still begins early enough. ret_cut: somebody is ahead,
  * but only with a log that begins too late. */
-static struct peer *choose(const struct core *core, const struct stream *own, struct peer **ret_cut)
+static struct peer *choose(struct core *core, const struct stream *own, struct peer **ret_cut)
 {
 	const struct stream *best_has = NULL;
 	struct peer *best = NULL;
@@ -136,7 +136,9 @@ static struct peer *choose(const struct core *core, const struct stream *own, st
 		if (!its || !is_ahead(its, own))
 			continue;
 		if (own->id.kind == STREAM_LOG && its->floor > own->position) {
-			if (!*ret_cut || its->position > vector_find(&(*ret_cut)->vector, &own->id)->position)
+			if (core->now.mono_ms < peer->snapshot_after_ms)
+				core_due(core, peer->snapshot_after_ms);
+			else if (!*ret_cut || its->position > vector_find(&(*ret_cut)->vector, &own->id)->position)
 				*ret_cut = peer;
 			continue;
 		}
@@ -427,8 +429,7 @@ int pull_refused(struct core *core, struct peer *peer, uint32_t request, enum me
 	struct stream *its;
 	struct note *note;
 
-	if (core->snapshot.active && core->snapshot.request == request)
-		snapshot_drop_peer(core, &peer->device);
+	snapshot_refused(core, peer, request);
 	for (size_t i = 0; i < core->pull_count; i++) {
 		if (core->pulls[i].request == request && uuid_cmp(&core->pulls[i].peer, &peer->device) == 0)
 			pull = &core->pulls[i];

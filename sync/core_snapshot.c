@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-enum { RESYNC_EVERY_MS = 30 * 1000, MISSES_UNTIL_RESYNC = 2 };
+enum { RESYNC_EVERY_MS = 30 * 1000, REFUSED_RETRY_MS = 5 * 1000, MISSES_UNTIL_RESYNC = 2 };
 
 static void end_snapshot(struct core *core)
 {
@@ -21,6 +21,21 @@ void snapshot_drop_peer(struct core *core, const struct uuid *peer)
 {
 	if (core->snapshot.active && core->snapshot.request != 0 && uuid_cmp(&core->snapshot.peer, peer) == 0)
 		end_snapshot(core);
+}
+
+/* It did not answer, or not with rows: others come first for a while. */
+static void put_off(struct core *core, struct peer *peer, uint64_t ms)
+{
+	end_snapshot(core);
+	if (peer)
+		peer->snapshot_after_ms = core->now.mono_ms + ms;
+}
+
+void snapshot_refused(struct core *core, struct peer *peer, uint32_t request)
+{
+	if (core->snapshot.active && core->snapshot.request == request &&
+	    uuid_cmp(&core->snapshot.peer, &peer->device) == 0)
+		put_off(core, peer, REFUSED_RETRY_MS);
 }
 
 static int ask(struct core *core, struct peer *peer)
@@ -58,7 +73,7 @@ static bool is_needed(const struct core *core, const struct peer *peer)
 int snapshot_plan(struct core *core)
 {
 	if (core->snapshot.active && core->snapshot.request != 0 && core->now.mono_ms >= core->snapshot.deadline_ms)
-		end_snapshot(core);
+		put_off(core, peer_find(core, &core->snapshot.peer), RESYNC_EVERY_MS);
 	if (core->snapshot.active || core->epoch_pending || core->now.mono_ms < core->retry_ms)
 		return 0;
 	for (size_t i = 0; i < core->peer_count; i++) {
@@ -166,9 +181,7 @@ int core_snapshot_merged(struct core *core, struct core_now now, uint32_t token,
 		r = note_merged(core, peer, own);
 		return r < 0 ? r : core_step(core);
 	}
-	end_snapshot(core);
-	if (peer)
-		peer->snapshot_after_ms = core->now.mono_ms + RESYNC_EVERY_MS;
+	put_off(core, peer, RESYNC_EVERY_MS);
 	if (result == -ERR_AHEAD)
 		r = core_tell(core, CORE_EVENT_HELD, &task.peer, NULL, "in a snapshot");
 	else if ((result == -ERR_MALFORMED || result == -ERR_TOO_LARGE) && peer)

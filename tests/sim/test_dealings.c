@@ -230,6 +230,31 @@ static void a_reconnect_goes_on_where_it_was(void **state)
 	}
 }
 
+/* Whom a snapshot could be had from: one that does not give it is not asked again at once, another one is. */
+static void a_snapshot_is_had_from_another(void **state)
+{
+	struct solo *s = *state;
+	struct stream log = at(&third, STREAM_LOG, BEHIND);
+	struct message refusal = {.kind = MESSAGE_ERROR, .error = {.code = MESSAGE_ERROR_BUSY, .text = ""}};
+
+	log.floor = BEHIND;
+	memset(log.hash, 1, HASH_LEN);
+	claim(s, &honest, log);
+	claim(s, &forger, log);
+	assert_int_equal(solo_count(s, NULL, MESSAGE_SNAPSHOT_REQUEST), 1);
+	refusal.error.request = solo_last(s, &honest, MESSAGE_SNAPSHOT_REQUEST)->snapshot_request.request;
+	solo_forget(s);
+	solo_give(s, &honest, &refusal);
+	assert_int_equal(solo_count(s, NULL, MESSAGE_SNAPSHOT_REQUEST), 1);
+	assert_int_equal(solo_count(s, &forger, MESSAGE_SNAPSHOT_REQUEST), 1);
+	core_peer_down(s->core, s->now, &forger);
+	solo_settle(s);
+	assert_int_equal(solo_count(s, NULL, MESSAGE_SNAPSHOT_REQUEST), 1);
+	assert_true(core_wake_ms(s->core) <= s->now.mono_ms + CORE_HEARTBEAT_MS);
+	solo_pass(s, CORE_HEARTBEAT_MS);
+	assert_int_equal(solo_count(s, &honest, MESSAGE_SNAPSHOT_REQUEST), 1);
+}
+
 /* --- what is held back --- */
 
 static int pause_all(struct solo *s, bool off)
@@ -258,6 +283,13 @@ static void ask_of_me(struct solo *s, const struct uuid *peer)
 	solo_give(s, peer, &m);
 }
 
+static void ask_for_all(struct solo *s, const struct uuid *peer)
+{
+	struct message m = {.kind = MESSAGE_SNAPSHOT_REQUEST, .snapshot_request = {.request = 2}};
+
+	solo_give(s, peer, &m);
+}
+
 /* What is asked for is dropped, nothing is taken, served or pushed; only the heartbeats go on. */
 static void switch_off(struct solo *s, size_t i)
 {
@@ -277,6 +309,8 @@ static void switch_off(struct solo *s, size_t i)
 	solo_commit_tag(s);
 	ask_of_me(s, &honest);
 	ask_of_me(s, &forger);
+	ask_for_all(s, &honest);
+	assert_int_equal(solo_count(s, &honest, MESSAGE_ERROR), 2);
 	assert_int_equal(solo_last(s, &honest, MESSAGE_ERROR)->error.code, MESSAGE_ERROR_BUSY);
 	solo_pass(s, CORE_HEARTBEAT_MS);
 	assert_int_equal(solo_count(s, &honest, MESSAGE_RANGE), 0);
@@ -611,6 +645,7 @@ int main(void)
 	    TEST(an_owner_that_is_here_is_given_a_moment),
 	    TEST(another_goes_on_for_one_that_goes),
 	    cmocka_unit_test(a_reconnect_goes_on_where_it_was),
+	    TEST(a_snapshot_is_had_from_another),
 	    cmocka_unit_test(what_is_switched_off_exchanges_nothing),
 	    TEST(who_comes_is_told_once),
 	    TEST(a_full_heartbeat_every_ten_seconds),
