@@ -329,11 +329,11 @@ def told(home):
         b.pull()
         for i in range(3):
             os.mkdir(os.path.join(a.mnt, "tags", f"t{i}"))
+        within(2, "status says whom 3 changes wait for", lambda: "3 shared changes to go there" in a.on("status"))
         status = a.on("status")
         check("3 changes in the log" in status, f"3 changes wait: {status}")
         peer = json.loads(a.on("status", "--json"))["peers"][0]
-        equal((peer["name"], peer["behind_shared"], peer["ahead_shared"]), ("two", 3, 0), "and status says whom for")
-        check("3 shared changes to go there" in status, f"in words, too: {status}")
+        equal((peer["name"], peer["behind_shared"], peer["ahead_shared"]), ("two", 3, 0), "in JSON, too")
         within(45, "it is noticed that two is gone", lambda: "two: offline" in a.on("status"))
         check(any("two is offline" in t for t in events(a)), "and told")
         b.plug()
