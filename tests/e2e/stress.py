@@ -8,6 +8,7 @@ caches hold what a fresh mount shows.
 import os
 import random
 import signal
+import sqlite3
 import time
 from errno import EEXIST, ENOENT, ENOTEMPTY, EPERM
 
@@ -139,6 +140,19 @@ def snapshot(home):
     return found
 
 
+def stored(home):
+    """The rows behind links, to explain a difference: of each collection and name the pairs, and what they lead to."""
+    db = sqlite3.connect(f"file:{home.lib}/database.db?mode=ro", uri=True)
+    rows = db.execute("SELECT c.name, p.name, p.id, p.live, hex(p.content), e.id, e.name, e.deleted, hex(e.content)"
+                      " FROM pair p JOIN collection c ON c.id = p.collection LEFT JOIN location l ON l.prefix = p.entry_prefix"
+                      " LEFT JOIN entry e ON e.location = l.id AND e.seq = p.entry_seq").fetchall()
+    db.close()
+    found = {}
+    for row in rows:
+        found.setdefault(f"{row[0]}/{row[1]}", []).append(row[2:])
+    return found
+
+
 def stress(home):
     """Eight processes on the same directories."""
     for i in range(FILES):
@@ -193,11 +207,14 @@ def stress(home):
         return before == state["warm"] and '"unhashed": 0' in home.shelf("-l", home.lib, "status", "--json").replace('":0', '": 0')
 
     check(lib.poll(settled, 20, every=0.3), "the mount comes to rest")
-    warm = state.pop("warm")
+    warm, rows = state.pop("warm"), {"warm": stored(home)}
     home.unmount()
     home.mount()
     check(lib.poll(settled, 20, every=0.3), "the fresh mount comes to rest")
-    fresh = state["warm"]
+    fresh, rows["fresh"] = state["warm"], stored(home)
+    for name in (k for k in warm.keys() | fresh.keys() if warm.get(k) != fresh.get(k)):
+        for when in rows:
+            print(f"  {name} in the catalogue, {when}: {rows[when].get(name.partition('/')[2])}")
     equal({k: (warm.get(k), fresh.get(k)) for k in warm.keys() | fresh.keys() if warm.get(k) != fresh.get(k)}, {},
           "what the kernel's caches held and a fresh mount does not, or the other way round (warm, fresh)")
     home.check_clean("after a remount")
