@@ -55,7 +55,7 @@ int streams_take_origin(struct txn *txn, const struct origin *origin, uint64_t s
 	return r;
 }
 
-static int find_device(struct db *db, const struct uuid *device, int64_t *ret_id)
+int streams_find_device(struct db *db, const struct uuid *device, int64_t *ret_id)
 {
 	int r = 0;
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_DEVICE_BEFORE, &r);
@@ -72,7 +72,7 @@ static int find_device(struct db *db, const struct uuid *device, int64_t *ret_id
 int streams_take_device(struct txn *txn, const struct uuid *device, int64_t *ret_id)
 {
 	sqlite3_stmt *stmt;
-	int r = find_device(txn->db, device, ret_id);
+	int r = streams_find_device(txn->db, device, ret_id);
 
 	if (r != -ENOENT)
 		return r;

@@ -469,8 +469,8 @@ static int note_applied(struct core *core, struct peer *peer, const struct appli
 
 	if (moved)
 		core_moved(core, &applied->stream);
-	if (applied->also.position > 0 && vector_find(&core->own, &applied->also.id))
-		vector_find(&core->own, &applied->also.id)->digest = applied->also.digest;
+	if (applied->also.id.kind != STREAM_LOG && vector_find(&core->own, &applied->also.id))
+		*vector_find(&core->own, &applied->also.id) = applied->also;
 	core->own.shared_digest = applied->shared_digest;
 	core->own.clock = applied->clock;
 	note = core_note(core, &applied->stream.id);
