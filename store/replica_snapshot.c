@@ -90,6 +90,9 @@ static int adopt(struct txn *txn, const struct stream *s)
 
 	if (s->position > INT64_MAX || s->hlc > INT64_MAX)
 		return -ERR_MALFORMED;
+	r = streams_has_room(txn->db, &s->id.origin);
+	if (r <= 0)
+		return r;
 	r = streams_take_origin(txn, &s->id.origin, s->started, &origin);
 	if (r == 0 && origin == txn_origin(txn))
 		return 0;

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "store/internal.h"
+#include "sync/limits.h"
 #include "sync/model.h"
 
 /* --- origins and devices --- */
@@ -53,6 +54,21 @@ int streams_take_origin(struct txn *txn, const struct origin *origin, uint64_t s
 	if (r >= 0)
 		*ret_id = sqlite3_last_insert_rowid(txn->db->connection);
 	return r;
+}
+
+int streams_has_room(struct db *db, const struct origin *origin)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_ORIGIN_HAS_ROOM, &r);
+
+	if (!stmt)
+		return r;
+	bind_blob(stmt, 1, origin->device.bytes, UUID_LEN);
+	bind_int(stmt, 2, (int64_t)origin->epoch);
+	bind_int(stmt, 3, LIVES_MAX);
+	bind_int(stmt, 4, ORIGINS_MAX);
+	r = stmt_step(stmt);
+	return r == 0 ? sqlite3_column_int(stmt, 0) : r < 0 ? r : -EIO;
 }
 
 int streams_find_device(struct db *db, const struct uuid *device, int64_t *ret_id)

@@ -5,6 +5,8 @@
  * that can be, before anybody refuses it. */
 #pragma once
 
+#include <stdint.h>
+
 /* One range */
 #define RANGE_ROWS_MAX	10000		  /* records or rows */
 #define RANGE_BYTES_MAX (2 * 1024 * 1024) /* of an encoded body; a record (CHANGE_RECORD_MAX) always fits */
@@ -21,3 +23,7 @@
 
 /* Lives of the database of one device, each a new log: it is restored from a backup that often */
 #define LIVES_MAX 64
+
+/* All streams of which a device has something: a few kinds for each origin that ever was */
+#define VECTOR_STREAMS_MAX 4096
+#define ORIGINS_MAX	   (VECTOR_STREAMS_MAX / 2) /* logs that come without having been asked for are left out then */
