@@ -91,6 +91,7 @@ struct task {
 	uint32_t generation;
 	uint32_t request;
 	struct stream_id stream;
+	uint64_t upto;	      /* CUT */
 	struct vector covers; /* owned */
 };
 

@@ -222,6 +222,10 @@ static void test_a_location_is_emptied_in_slices(void **state)
 	assert_int_equal(step_location_remove(l[0].store, location), 0);
 	exchange_all(&l[0], &l[1], 1000);
 	for (int i = 0; i < COUNT; i++) {
+		l[i].store->slice_rows = SLICE;
+		assert_int_equal(library_write(&l[i], do_empty, NULL), 1);
+		assert_in_range(step_number(l[i].store, "SELECT count(*) FROM entry"), 1, FILES);
+		library_assert_clean(&l[i]);
 		empty_all(&l[i], &c[i]);
 		assert_sliced(&c[i], 1);
 		assert_int_equal(step_number(l[i].store, "SELECT count(*) FROM entry"), 0);
