@@ -209,7 +209,8 @@ static int remove_location(struct txn *txn, void *arg)
 
 static struct stream held(struct store *store, struct store *of, uint8_t kind)
 {
-	struct stream_id id = {.origin = {.device = store_info(of)->device, .epoch = store_info(of)->epoch}, .kind = kind};
+	struct stream_id id = {.origin = {.device = store_info(of)->device, .epoch = store_info(of)->epoch},
+			       .kind = kind};
 	struct vector v = VECTOR_INIT;
 	struct stream s = stream_none(&id, 0);
 
@@ -253,7 +254,9 @@ static void wait_until_empty(struct store *store)
 	int64_t before = -1, now;
 
 	for (int same = 0; same < 1000; same = now == before ? same + 1 : 0) {
-		now = number(store, "SELECT EXISTS (SELECT 1 FROM location l JOIN entry e ON e.location = l.id WHERE l.deleted = 1)");
+		now = number(
+		    store,
+		    "SELECT EXISTS (SELECT 1 FROM location l JOIN entry e ON e.location = l.id WHERE l.deleted = 1)");
 		if (now == 0)
 			return;
 		before = now = number(store, "SELECT max(rowid) FROM entry");

@@ -18,8 +18,8 @@ int replica_read_state(struct db *db, const struct range_request *request, struc
 /* How far a range has come that is applied in slices, beside the position. Zero at first. */
 struct applying {
 	bool begun;
-	bool doubted; /* what a piece of a list lacks is found */
-	bool doomed;  /* what a whole list lacks is marked */
+	bool doubted;	  /* what a piece of a list lacks is found */
+	bool doomed;	  /* what a whole list lacks is marked */
 	uint64_t counted; /* by replica_count_entries */
 };
 
@@ -46,13 +46,13 @@ struct row_name {
 struct incoming {
 	struct txn *txn;
 	const struct range *range;
-	int64_t device;	    /* the owner's row */
-	uint64_t digest;    /* of the stream; kinds other than entries */
+	int64_t device;	       /* the owner's row */
+	uint64_t digest;       /* of the stream; kinds other than entries */
 	struct row_name *keys; /* of all rows of the range, sorted; made when it is first asked. Owned */
-	size_t key_count;   /* rows */
-	uint64_t reached;   /* version of the last row that is done with */
-	uint64_t added;	    /* rows that were not there, stubs included */
-	uint64_t counted;   /* entries of the owner before, if that was asked for */
+	size_t key_count;      /* rows */
+	uint64_t reached;      /* version of the last row that is done with */
+	uint64_t added;	       /* rows that were not there, stubs included */
+	uint64_t counted;      /* entries of the owner before, if that was asked for */
 };
 
 void incoming_release(struct incoming *in);
@@ -136,5 +136,6 @@ int replica_locations(struct db *db, int64_t device, bool deleted_too, struct bu
 int replica_snapshot_read(struct db *db, const struct buf *cursor, uint32_t max_bytes, struct buf *rows,
 			  struct buf *ret_cursor);
 /* `merged`: rows that earlier slices did, and this one. 1: there is more. */
-int replica_snapshot_merge(struct txn *txn, const void *rows, size_t rows_len, size_t *merged, const struct vector *covers);
+int replica_snapshot_merge(struct txn *txn, const void *rows, size_t rows_len, size_t *merged,
+			   const struct vector *covers);
 int replica_new_epoch(struct txn *txn, const struct epoch_request *request);

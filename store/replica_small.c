@@ -425,8 +425,8 @@ static struct store_tally *tally_of(struct store *store, int64_t device)
 	return &store->tallies[(uint64_t)device % STORE_TALLIES];
 }
 
-/* Outside the gate, as it takes a while: entries are counted once, then what is added, and all again when that seems too
- * much. */
+/* Outside the gate, as it takes a while: entries are counted once, then what is added, and all again when that seems
+ * too much. */
 int replica_count_entries(struct store *store, const struct uuid *device, uint64_t *ret_rows)
 {
 	struct db *db;

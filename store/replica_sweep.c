@@ -1,5 +1,5 @@
-/* Entries that a full list lacks, tombstones that everybody has, and what is below deleted locations. All of it in slices:
- * doubtful rows have version 0, doomed ones -1, so that what is left to do is found by version. */
+/* Entries that a full list lacks, tombstones that everybody has, and what is below deleted locations. All of it in
+ * slices: doubtful rows have version 0, doomed ones -1, so that what is left to do is found by version. */
 #include <errno.h>
 #include <string.h>
 

@@ -11,7 +11,7 @@
 #include "sync/limits.h"
 #include "sync/stream.h"
 
-#define RANGE_ROWS_PULL	 5000		   /* what this device asks for at once: applying it is one short transaction */
+#define RANGE_ROWS_PULL	 5000 /* what this device asks for at once: applying it is one short transaction */
 #define RANGE_BYTES_PULL (512 * 1024)
 
 struct range {

@@ -80,8 +80,8 @@ struct filling {
 	int64_t location, root;
 };
 
-static int insert(struct txn *txn, const struct filling *f, int64_t parent, char kind, int number, struct entry_attr attr,
-		  int64_t *ret_id)
+static int insert(struct txn *txn, const struct filling *f, int64_t parent, char kind, int number,
+		  struct entry_attr attr, int64_t *ret_id)
 {
 	char name[16];
 	struct entry_place place = {.location = f->location, .parent = parent, .name = name};
@@ -97,7 +97,8 @@ static int do_fill(struct txn *txn, void *arg)
 
 	for (int i = 0; r == 0 && i < FILES; i++) {
 		if (i % (FILES / 3) == 0)
-			r = insert(txn, arg, ((struct filling *)arg)->root, 'd', i, step_dir((uint64_t)i + 10000), &dir);
+			r = insert(txn, arg, ((struct filling *)arg)->root, 'd', i, step_dir((uint64_t)i + 10000),
+				   &dir);
 		if (r == 0)
 			r = insert(txn, arg, dir, 'f', i, step_file((uint64_t)i + 1), &id);
 	}
@@ -116,8 +117,9 @@ static int64_t fill(struct library *l)
 /* As a device that was set back to before they came. */
 static void forget_entries(struct library *l)
 {
-	assert_int_equal(step_sql(l->store, "DELETE FROM entry WHERE seq > 1; DELETE FROM local_entry WHERE entry NOT IN"
-					    " (SELECT id FROM entry); UPDATE location SET digest = 0"),
+	assert_int_equal(step_sql(l->store,
+				  "DELETE FROM entry WHERE seq > 1; DELETE FROM local_entry WHERE entry NOT IN"
+				  " (SELECT id FROM entry); UPDATE location SET digest = 0"),
 			 0);
 }
 
@@ -281,11 +283,12 @@ static void test_purges_are_sliced(void **state)
 	assert_int_equal(step_number(l[0].store, "SELECT count(*) FROM entry"), 2);
 	count(&l[0], NULL);
 
-	assert_int_equal(step_sql(l[0].store,
-				  "WITH RECURSIVE n (i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
-				  "INSERT INTO audit (device, number, at_ms, action, subject, deleted, version)"
-				  " SELECT 1, i, 0, '', '', 1, i FROM n; UPDATE stream SET position = 5000 WHERE kind = 18"),
-			 0);
+	assert_int_equal(
+	    step_sql(l[0].store,
+		     "WITH RECURSIVE n (i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+		     "INSERT INTO audit (device, number, at_ms, action, subject, deleted, version)"
+		     " SELECT 1, i, 0, '', '', 1, i FROM n; UPDATE stream SET position = 5000 WHERE kind = 18"),
+	    0);
 	s = exchange_own(&l[0], MODEL_AUDIT);
 	c = (struct counting){.rows = 0};
 	count(&l[0], &c);
@@ -307,8 +310,8 @@ static void forge(struct library *owner, uint8_t kind, struct forgery *ret)
 {
 	struct stream own = exchange_own(owner, kind);
 
-	*ret = (struct forgery){.piece = {.range = {.stream = own.id, .started = own.started, .listing = true},
-					  .body = BUF_INIT}};
+	*ret = (struct forgery){
+	    .piece = {.range = {.stream = own.id, .started = own.started, .listing = true}, .body = BUF_INIT}};
 	row_writer_init(&ret->w, model_find(kind));
 }
 
@@ -500,8 +503,9 @@ static void test_a_snapshot_of_invented_logs(void **state)
 	}
 	assert_int_equal(store_replica.snapshot_merge(l[1].store, NULL, 0, &covers, 1000), 0);
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM origin"), ORIGINS_MAX);
-	assert_int_equal(step_number(l[1].store, "SELECT max(n) FROM (SELECT count(*) AS n FROM origin GROUP BY device)"),
-			 LIVES_MAX);
+	assert_int_equal(
+	    step_number(l[1].store, "SELECT max(n) FROM (SELECT count(*) AS n FROM origin GROUP BY device)"),
+	    LIVES_MAX);
 	assert_int_equal(store_replica.vector(l[1].store, &own), 0);
 }
 
