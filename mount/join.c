@@ -67,7 +67,8 @@ static int save_key(const struct uuid *library, const struct key *key, struct ou
 static int do_merge(struct txn *txn, void *arg)
 {
 	const struct library_join_opts *opts = arg;
-	int r = registers_merge(txn, &opts->introduction->device);
+	size_t merged = 0;
+	int r = registers_merge(txn, &opts->introduction->device, &merged);
 
 	return r < 0 ? r : audit_add(txn, "join", opts->introduction->name);
 }

@@ -221,7 +221,7 @@ static void report_applied(struct replicator *r, const struct job *job)
 
 		if (stream)
 			applied.stream = *stream;
-		applied.also.position = 0;
+		applied.also = (struct stream){.started = 0};
 		applied.shared_digest = own->shared_digest;
 		applied.clock = own->clock;
 	}

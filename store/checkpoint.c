@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "store/internal.h"
 #include "store/oplog.h"
+#include "store/replica_internal.h"
 
 #define CHECKPOINT_PAGES    2000
 #define CHECKPOINT_PAUSE_NS (UINT64_C(2) * 1000 * 1000 * 1000) /* without a commit; also between two cuts */
@@ -56,6 +57,7 @@ struct checkpoint {
 	sqlite3 *connection;  /* the thread's */
 	uint64_t last_cut_ns; /* of the log; the thread's */
 	uint64_t last_rest_ns;
+	bool more; /* deleted locations may hold entries still; the thread's */
 	uint64_t last_wal_ns; /* the last try to cut the WAL; the thread's */
 	pthread_t thread;
 };
@@ -97,7 +99,9 @@ static bool next_run(struct checkpoint *checkpoint)
 	pthread_mutex_lock(&checkpoint->lock);
 	while (!checkpoint->stop && !go) {
 		uint64_t due_ns = checkpoint->last_commit_ns + CHECKPOINT_PAUSE_NS;
-		if (!checkpoint->pending)
+		if (checkpoint->more)
+			go = true;
+		else if (!checkpoint->pending)
 			pthread_cond_wait(&checkpoint->wake, &checkpoint->lock);
 		else if (checkpoint->frames - checkpoint->moved_frames >= CHECKPOINT_PAGES ||
 			 clock_monotonic_ns() >= due_ns)
@@ -139,6 +143,34 @@ static int cut_log(struct txn *txn, void *arg)
 	return oplog_cut(txn);
 }
 
+static int empty_locations(struct txn *txn, void *arg)
+{
+	return replica_empty_next(txn);
+}
+
+static bool is_stopped_or_full(struct checkpoint *checkpoint)
+{
+	bool yes;
+
+	pthread_mutex_lock(&checkpoint->lock);
+	yes = checkpoint->stop || checkpoint->frames - checkpoint->moved_frames >= CHECKPOINT_PAGES;
+	pthread_mutex_unlock(&checkpoint->lock);
+	return yes;
+}
+
+/* What is below deleted locations goes by and by: slices, until there are enough pages to be moved. Errors are left to
+ * the next run, too. */
+static void empty(struct checkpoint *checkpoint)
+{
+	const struct store_write_opts opts = {.priority = STORE_BULK};
+	int r;
+
+	do
+		r = store_write(checkpoint->store, &opts, empty_locations, NULL);
+	while (r == 1 && !is_stopped_or_full(checkpoint));
+	checkpoint->more = r == 1;
+}
+
 static void tell_rest(struct checkpoint *checkpoint)
 {
 	void (*fn)(void *arg);
@@ -176,7 +208,10 @@ static void run(struct checkpoint *checkpoint)
 	if (now - checkpoint->last_cut_ns >= CHECKPOINT_PAUSE_NS) {
 		checkpoint->last_cut_ns = now;
 		store_write(checkpoint->store, &opts, cut_log, NULL);
+		checkpoint->more = true; /* perhaps */
 	}
+	if (checkpoint->more)
+		empty(checkpoint);
 	sqlite3_wal_checkpoint_v2(checkpoint->connection, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	checkpoint_in_gate(checkpoint, SQLITE_CHECKPOINT_RESTART, CHECKPOINT_ANEW_MS);
 	if (wal_is_long(checkpoint) && now - checkpoint->last_wal_ns >= CHECKPOINT_PAUSE_NS) {
@@ -234,6 +269,8 @@ int checkpoint_start(struct store *store, struct checkpoint **ret_checkpoint)
 	if (!checkpoint)
 		return -ENOMEM;
 	checkpoint->store = store;
+	checkpoint->pending = true; /* the last process may have left something to do */
+	checkpoint->last_commit_ns = clock_monotonic_ns();
 	pthread_mutex_init(&checkpoint->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

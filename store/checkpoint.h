@@ -1,7 +1,8 @@
 /* The thread that moves committed pages from the WAL into the database, so that no commit has to. Internal to store/.
  *
  * It wakes when enough pages were written, or when writing has paused, runs at low CPU and I/O priority, and also has
- * the log cut (oplog_cut). Threads: checkpoint_note is called by the holder of the gate, the others by the opener. */
+ * the log cut (oplog_cut), and empties deleted locations in slices: after commits, and soon after its start, as the last process
+ * may have been killed between two. Threads: checkpoint_note is called by the holder of the gate, the others by the opener. */
 #pragma once
 
 #include <stdbool.h>

@@ -252,6 +252,14 @@ bool txn_should_yield(struct txn *txn)
 	return clock_monotonic_ns() - txn->began_ns >= (uint64_t)STORE_BULK_MS * 1000000;
 }
 
+bool txn_slice_ends(struct txn *txn, unsigned rows)
+{
+	unsigned before = txn->sliced / SLICE_STEP;
+
+	txn->sliced += rows;
+	return txn->sliced >= txn->store->slice_rows || (txn->sliced / SLICE_STEP != before && txn_should_yield(txn));
+}
+
 uint64_t txn_now_ms(struct txn *txn)
 {
 	return txn->now_ms;

@@ -67,6 +67,15 @@ int db_location(struct db *db, int64_t id, struct db_location *ret_location);
 
 /* --- the store (store.c) --- */
 
+/* How many entries another device has here, so that they need not be counted; too many after some went. */
+struct store_tally {
+	_Atomic int64_t device; /* row; 0: not counted yet */
+	uint64_t rows;		/* guarded by the gate */
+};
+
+#define STORE_TALLIES 16 /* remembered ones: by row modulo this */
+
+
 struct subscription {
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t idle;
@@ -102,6 +111,9 @@ struct store {
 	struct checkpoint *checkpoint; /* NULL when read_only or while the store is being made */
 	struct sync_db *sync_db;
 	atomic_uint_fast64_t commits;
+	struct store_tally tallies[STORE_TALLIES];
+	uint64_t entries_max; /* of one device: OWNER_ENTRIES_MAX, but in tests */
+	unsigned slice_rows;  /* SLICE_ROWS, but in tests */
 };
 
 /* store_open; `threads` false leaves out the checkpoint thread. */

@@ -13,6 +13,7 @@
 #include "store/object.h"
 #include "store/owned.h"
 #include "store/volume.h"
+#include "sync/limits.h"
 #include "sync/model.h"
 
 /* --- reading --- */
@@ -186,6 +187,22 @@ static int check_is_good(struct txn *txn, const struct location_new *new)
 	return r == 0 ? -ERR_STALE : r < 0 ? r : 0;
 }
 
+/* Other devices would refuse all of them. */
+static int check_room(struct txn *txn)
+{
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = NULL;
+	int r = 0;
+
+	stmt = db_stmt(txn->db, STMT_LOCATION_COUNT, &r);
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, txn_info(txn)->device_row);
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -EIO;
+	return sqlite3_column_int64(stmt, 0) >= OWNER_LOCATIONS_MAX ? -ERR_TOO_LARGE : 0;
+}
+
 int location_add(struct txn *txn, const struct location_new *new, int64_t *ret_id)
 {
 	int64_t id = 0;
@@ -194,6 +211,9 @@ int location_add(struct txn *txn, const struct location_new *new, int64_t *ret_i
 	if (!text_is_title(new->name, strlen(new->name)))
 		return -EINVAL;
 	r = check_is_good(txn, new);
+	if (r < 0)
+		return r;
+	r = check_room(txn);
 	if (r < 0)
 		return r;
 	r = name_is_taken(txn, new->name, strlen(new->name));

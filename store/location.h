@@ -54,11 +54,12 @@ struct location_new {
 };
 /* A location of this device with its root entry. Writes an audit record.
  * Errors: -EEXIST (this device has a location of that name), -EINVAL (name is no title), -ERR_STALE (`checked`, and a
- * location was added since: it may be at or around this one, so check again). */
+ * location was added since: it may be at or around this one, so check again), -ERR_TOO_LARGE (OWNER_LOCATIONS_MAX, those
+ * that were removed included). */
 int location_add(struct txn *txn, const struct location_new *new, int64_t *ret_id);
 
-/* Marks it as deleted: one mark takes all entries of its prefix with it, and the last location on a volume takes that
- * with it; pairs stay. Writes an audit record.
+/* Marks it as deleted: one mark takes all entries of its prefix with it, whose rows go later, in slices, and the last
+ * location on a volume takes that with it; pairs stay. Writes an audit record.
  * Only this device's. Errors: -ENOENT, -EPERM. */
 int location_remove(struct txn *txn, int64_t id);
 

@@ -197,7 +197,7 @@ int oplog_cut_to(struct txn *txn, int64_t origin, uint64_t upto)
 		r = oplog_at(txn->db, origin, upto - at.seq > CUT_RECORDS ? at.seq + CUT_RECORDS : upto, &at);
 		if (r == 0)
 			r = cut_piece(txn, origin, &at);
-		if (r == 0 && at.seq < upto && txn_should_yield(txn))
+		if (r == 0 && at.seq < upto && txn_slice_ends(txn, CUT_RECORDS))
 			return 1;
 	}
 	return r;
@@ -228,14 +228,15 @@ int oplog_truncate(struct txn *txn, int64_t origin, uint64_t after)
 	return remove_after(txn, origin, after);
 }
 
+/* Cut first, in slices: a log that ends where it is cut is a log, too. */
 int oplog_adopt(struct txn *txn, int64_t origin, const struct oplog_position *at)
 {
 	struct oplog_position end = *at, head;
 	int r = oplog_head(txn->db, origin, &head);
 
 	if (r == 0)
-		r = remove_after(txn, origin, 0);
-	if (r < 0)
+		r = oplog_cut_to(txn, origin, head.seq);
+	if (r != 0)
 		return r;
 	end.digest = head.digest;
 	return cut_piece(txn, origin, &end);

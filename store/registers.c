@@ -172,7 +172,7 @@ static int keep_newest(struct txn *txn, uint64_t newest)
 	return stmt_run(stmt);
 }
 
-int registers_merge(struct txn *txn, const struct registers *registers)
+int registers_merge(struct txn *txn, const struct registers *registers, size_t *merged)
 {
 	uint64_t newest = registers_newest(registers);
 	int r;
@@ -182,7 +182,10 @@ int registers_merge(struct txn *txn, const struct registers *registers)
 	r = hlc_observe(txn_hlc(txn), newest, txn_now_ms(txn));
 	if (r >= 0)
 		r = keep_newest(txn, newest);
-	for (size_t i = 0; r >= 0 && i < registers->set.count; i++)
-		r = apply_registers(txn, &registers->set.items[i], registers->stamps[i].of);
+	while (r >= 0 && *merged < registers->set.count) {
+		r = apply_registers(txn, &registers->set.items[*merged], registers->stamps[*merged].of);
+		if (r >= 0 && ++*merged < registers->set.count && txn_slice_ends(txn, 1))
+			return 1;
+	}
 	return r < 0 ? r : 0;
 }

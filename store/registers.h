@@ -29,6 +29,7 @@ int registers_read(struct db *db, uint32_t kinds, size_t max_bytes, struct regis
 		   struct registers *ret_registers);
 
 /* Merges register by register, by the rule of apply.h, publishes what became different, and takes note of the stamps.
- * Errors: -ERR_AHEAD (a stamp is too far ahead of this device's clock; nothing is merged), -ERR_MALFORMED (a device
- * whose id is not that of its key, a favorite in another collection). */
-int registers_merge(struct txn *txn, const struct registers *registers);
+ * `merged`: how many of them are done with, 0 at first. Returns 0, or 1 when the slice ends before all are: then it is
+ * to be called again in another transaction. Errors: -ERR_AHEAD (a stamp is too far ahead of this device's clock;
+ * nothing is merged), -ERR_MALFORMED (a device whose id is not that of its key, a favorite in another collection). */
+int registers_merge(struct txn *txn, const struct registers *registers, size_t *merged);

@@ -3,10 +3,13 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "store/internal.h"
 #include "store/oplog.h"
 #include "store/replica_internal.h"
+
+enum { CALL_MS = 500 }; /* who ends the process waits for a call */
 
 /* --- reading --- */
 
@@ -63,22 +66,34 @@ static int replica_snapshot(void *replica, const struct buf *cursor, uint32_t ma
 
 struct call {
 	const struct range *range;
+	struct applying applying;
 	struct applied applied;
 	const struct stream_id *stream;
 	uint64_t upto;
 	const void *rows;
 	size_t rows_len;
+	size_t merged; /* of the rows, by earlier slices */
 	const struct vector *covers;
 	const struct epoch_request *epoch;
 	uint64_t now_ms;
 };
 
-static int run(void *replica, int (*fn)(struct txn *txn, void *arg), struct call *call)
+/* Slice after slice, each a transaction, while `fn` says that there is more to do; for at most `max_ms`. */
+static int run_for(uint64_t max_ms, void *replica, int (*fn)(struct txn *txn, void *arg), struct call *call)
 {
 	const struct store_write_opts opts = {.priority = STORE_BULK};
-	int r = store_write(replica, &opts, fn, call);
+	uint64_t began_ms = clock_monotonic_ms();
+	int r;
 
+	do
+		r = store_write(replica, &opts, fn, call);
+	while (r == 1 && clock_monotonic_ms() - began_ms < max_ms);
 	return r == -ENOENT ? -ERR_CORRUPT : r;
+}
+
+static int run(void *replica, int (*fn)(struct txn *txn, void *arg), struct call *call)
+{
+	return run_for(CALL_MS, replica, fn, call);
 }
 
 static int shared_digest(struct db *db, uint64_t *ret_digest)
@@ -101,43 +116,47 @@ static int do_apply(struct txn *txn, void *arg)
 	struct call *call = arg;
 	const struct range *range = call->range;
 	struct applied *applied = &call->applied;
-	int r;
+	int r, more;
 
 	txn->now_ms = call->now_ms;
-	r = range->stream.kind == STREAM_LOG ? replica_apply_log(txn, range, call->now_ms, applied)
-					     : replica_apply_state(txn, range, applied);
+	r = more = range->stream.kind == STREAM_LOG ? replica_apply_log(txn, range, call->now_ms, applied)
+						    : replica_apply_state(txn, range, &call->applying, applied);
 	if (r >= 0)
 		r = txn_flush(txn);
 	if (r >= 0)
 		r = shared_digest(txn->db, &applied->shared_digest);
 	applied->clock = txn_hlc(txn)->last;
-	applied->members_changed = txn->members_changed;
-	return r < 0 ? r : 0;
+	applied->members_changed |= txn->members_changed;
+	return r < 0 ? r : more;
 }
 
 static int replica_apply(void *replica, const struct range *range, uint64_t now_ms, struct applied *ret_applied)
 {
 	struct call call = {.range = range, .now_ms = now_ms};
-	int r = run(replica, do_apply, &call);
+	int r = range_check(range);
 
+	if (r == 0 && range->stream.kind == MODEL_ENTRY)
+		r = replica_count_entries(replica, &range->stream.origin.device, &call.applying.counted);
 	if (r == 0)
+		r = run(replica, do_apply, &call);
+	if (r >= 0)
 		*ret_applied = call.applied;
-	return r;
+	return r < 0 ? r : 0;
 }
 
 static int do_merge(struct txn *txn, void *arg)
 {
-	const struct call *call = arg;
+	struct call *call = arg;
 
 	txn->now_ms = call->now_ms;
-	return replica_snapshot_merge(txn, call->rows, call->rows_len, call->covers);
+	return replica_snapshot_merge(txn, call->rows, call->rows_len, &call->merged, call->covers);
 }
 
 static int replica_merge(void *replica, const void *rows, size_t rows_len, const struct vector *covers, uint64_t now_ms)
 {
 	struct call call = {.rows = rows, .rows_len = rows_len, .covers = covers, .now_ms = now_ms};
 
-	return run(replica, do_merge, &call);
+	return run_for(UINT64_MAX, replica, do_merge, &call); /* a piece has few rows */
 }
 
 static int do_cut(struct txn *txn, void *arg)

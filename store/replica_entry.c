@@ -158,11 +158,14 @@ static int make_stub(struct txn *txn, int64_t location, uint64_t seq, int64_t *r
 	return r;
 }
 
-int replica_take_entry(struct txn *txn, int64_t location, uint64_t seq, int64_t *ret_id)
+int replica_take_entry(struct incoming *in, int64_t location, uint64_t seq, int64_t *ret_id)
 {
-	int r = seq < UINT64_C(1) << 62 ? find_id(txn, location, seq, ret_id) : -ERR_MALFORMED;
+	int r = seq < UINT64_C(1) << 62 ? find_id(in->txn, location, seq, ret_id) : -ERR_MALFORMED;
 
-	return r == 1 ? make_stub(txn, location, seq, ret_id) : r;
+	if (r != 1)
+		return r;
+	in->added++;
+	return make_stub(in->txn, location, seq, ret_id);
 }
 
 static void remember(struct entries_in *in, uint64_t seq, int64_t id)
@@ -188,7 +191,7 @@ static int parent_id(struct entries_in *in, uint64_t parent, int64_t *ret_id)
 		*ret_id = in->places[seq % PLACES_MAX].id;
 		return 0;
 	}
-	r = replica_take_entry(in->in->txn, in->location, seq, &id);
+	r = replica_take_entry(in->in, in->location, seq, &id);
 	if (r < 0)
 		return r;
 	remember(in, seq, id);
@@ -218,7 +221,7 @@ static int enter_location(struct entries_in *in, uint64_t prefix)
 		return 0;
 	in->location = 0;
 	in->prefix = prefix;
-	r = replica_take_location(in->in->txn, in->in->device, prefix, &in->location, &in->deleted);
+	r = replica_take_location(in->in, prefix, &in->location, &in->deleted);
 	if (r == 0)
 		r = last_seq(in->in->txn, in->location, &in->last_seq);
 	if (r < 0)
@@ -396,6 +399,7 @@ int replica_entries_put(struct entries_in *in, const struct row *row)
 	r = write_row(in, row, parent, old.entry.id == 0);
 	if (r < 0)
 		return r;
+	in->in->added += old.entry.id == 0;
 	id = old.entry.id != 0 ? old.entry.id : sqlite3_last_insert_rowid(in->in->txn->db->connection);
 	if (S_ISDIR(row->values[ENTRY_MODE].number))
 		remember(in, seq, id);

@@ -74,6 +74,7 @@ struct log_in {
 	uint8_t hash[HASH_LEN];	    /* running hash of the range */
 	uint64_t held_hlc;
 	uint64_t now_ms;
+	bool full; /* the slice */
 };
 
 static int store_record(struct log_in *in, const struct change_set *set, uint64_t hlc, const uint8_t *record,
@@ -87,7 +88,8 @@ static int store_record(struct log_in *in, const struct change_set *set, uint64_
 	return r < 0 ? r : hlc_observe(txn_hlc(in->txn), hlc, in->now_ms);
 }
 
-/* Records that this device has are only rolled into the hash; those behind one that is held are only checked. */
+/* Records that this device has, by an earlier slice or not, are only rolled into the hash; those behind one that is held
+ * are only checked. 1: the slice was full before. */
 static int take_record(struct log_in *in, const uint8_t *record, size_t len)
 {
 	_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
@@ -100,6 +102,8 @@ static int take_record(struct log_in *in, const uint8_t *record, size_t len)
 	in->seq++;
 	if (in->seq <= in->head.seq)
 		return 0;
+	if (in->full)
+		return 1;
 	r = change_set_decode(record, len, &hlc, &set);
 	if (r == 0 && hlc <= in->last_hlc)
 		r = -ERR_MALFORMED;
@@ -108,7 +112,10 @@ static int take_record(struct log_in *in, const uint8_t *record, size_t len)
 	in->last_hlc = hlc;
 	if (in->held_hlc == 0 && hlc_ms(hlc) > in->now_ms + HLC_AHEAD_MAX_MS)
 		in->held_hlc = hlc;
-	return in->held_hlc != 0 ? 0 : store_record(in, &set, hlc, record, len);
+	if (in->held_hlc != 0)
+		return 0;
+	in->full = txn_slice_ends(in->txn, (unsigned)set.count);
+	return store_record(in, &set, hlc, record, len);
 }
 
 static int take_records(struct log_in *in)
@@ -121,16 +128,16 @@ static int take_records(struct log_in *in)
 	memcpy(in->hash, in->range->hash, HASH_LEN);
 	while ((r = record_next(&c, &record, &len)) == 0) {
 		r = take_record(in, record, len);
-		if (r < 0)
+		if (r != 0)
 			return r;
 	}
-	return r < 0 ? r : in->seq == in->range->upto ? 0 : -ERR_MALFORMED;
+	return r < 0 ? r : 0;
 }
 
 int replica_apply_log(struct txn *txn, const struct range *range, uint64_t now_ms, struct applied *applied)
 {
 	struct log_in in = {.txn = txn, .range = range, .seq = range->since, .now_ms = now_ms};
-	int r = streams_take_origin(txn, &range->stream.origin, range->started, &in.origin);
+	int more = 0, r = streams_take_origin(txn, &range->stream.origin, range->started, &in.origin);
 
 	if (r == 0)
 		r = oplog_head(txn->db, in.origin, &in.head);
@@ -140,9 +147,9 @@ int replica_apply_log(struct txn *txn, const struct range *range, uint64_t now_m
 		return -ERR_STALE;
 	in.last_hlc = in.head.hlc;
 	if (in.head.seq < range->upto)
-		r = take_records(&in);
-	if (r == 0)
+		r = more = take_records(&in);
+	if (r >= 0)
 		r = streams_get(txn->db, &range->stream, &applied->stream);
 	applied->held_hlc = in.held_hlc;
-	return r;
+	return r < 0 ? r : more;
 }

@@ -10,18 +10,20 @@
 #include "store/owned.h"
 #include "store/replica_internal.h"
 #include "sync/digest.h"
+#include "sync/limits.h"
 
 /* Each statement that gives rows gives their id behind the fields. */
 static const struct table {
 	enum model_kind kind;
-	enum statement find, put, after, doubt, swept, unmake;
+	enum statement find, put, after, doubt, swept, unmake, count;
+	uint64_t max; /* rows of one device */
 } tables[] = {
     {MODEL_LOCATION, STMT_LOCATION_FIND, STMT_LOCATION_PUT, STMT_LOCATION_AFTER, STMT_LOCATION_DOUBT,
-     STMT_LOCATION_SWEPT, STMT_LOCATION_UNMAKE},
+     STMT_LOCATION_SWEPT, STMT_LOCATION_UNMAKE, STMT_LOCATION_COUNT, OWNER_LOCATIONS_MAX},
     {MODEL_AUDIT, STMT_AUDIT_FIND, STMT_AUDIT_PUT, STMT_AUDIT_AFTER, STMT_AUDIT_DOUBT, STMT_AUDIT_SWEPT,
-     STMT_AUDIT_UNMAKE},
+     STMT_AUDIT_UNMAKE, STMT_AUDIT_COUNT, OWNER_AUDIT_MAX},
     {MODEL_VOLUME, STMT_VOLUME_FIND, STMT_VOLUME_PUT, STMT_VOLUME_AFTER, STMT_VOLUME_DOUBT, STMT_VOLUME_SWEPT,
-     STMT_VOLUME_UNMAKE},
+     STMT_VOLUME_UNMAKE, STMT_VOLUME_COUNT, OWNER_VOLUMES_MAX},
 };
 
 static const struct table *table_of(enum model_kind kind)
@@ -119,43 +121,38 @@ static int make_place(struct txn *txn, int64_t device, uint64_t prefix, int64_t 
 }
 
 /* Finds or makes it. */
-static int take_place(struct txn *txn, const struct incoming *in, int64_t device, uint64_t prefix,
-		      struct place *ret_place)
+static int take_place(struct incoming *in, uint64_t prefix, struct place *ret_place)
 {
-	int r = find_place(txn, in, prefix, ret_place);
+	int r = find_place(in->txn, in, prefix, ret_place);
 
 	if (r == 1) {
-		*ret_place = (struct place){.device = device};
-		r = make_place(txn, device, prefix, &ret_place->id);
+		*ret_place = (struct place){.device = in->device};
+		r = make_place(in->txn, in->device, prefix, &ret_place->id);
+		in->added++;
 	}
-	if (r == 0 && ret_place->device != device)
+	if (r == 0 && ret_place->device != in->device)
 		r = -ERR_MALFORMED;
 	return r;
 }
 
-int replica_take_location(struct txn *txn, int64_t device, uint64_t prefix, int64_t *ret_id, bool *ret_deleted)
+int replica_check_location(struct txn *txn, int64_t device, uint64_t prefix)
 {
 	struct place place;
-	int r = take_place(txn, NULL, device, prefix, &place);
+	int r = find_place(txn, NULL, prefix, &place);
+
+	return r == 0 && place.device != device ? -ERR_MALFORMED : r < 0 ? r : 0;
+}
+
+int replica_take_location(struct incoming *in, uint64_t prefix, int64_t *ret_id, bool *ret_deleted)
+{
+	struct place place;
+	int r = take_place(in, prefix, &place);
 
 	if (r < 0)
 		return r;
 	*ret_id = place.id;
 	*ret_deleted = place.deleted;
 	return 0;
-}
-
-static int empty_place(struct txn *txn, int64_t id)
-{
-	struct txn_location *location;
-	int r = txn_location(txn, id, &location);
-	sqlite3_stmt *stmt = r < 0 ? NULL : db_stmt(txn->db, STMT_LOCATION_EMPTY, &r);
-
-	if (!stmt)
-		return r;
-	bind_int(stmt, 1, id);
-	r = stmt_run(stmt);
-	return r < 0 ? r : txn_location_digest(txn, id, UINT64_C(0) - location->next_seq.digest);
 }
 
 /* What the mount shows of a location is its root, under its name, in the folder of its device. */
@@ -199,26 +196,37 @@ static int write_place(struct txn *txn, int64_t id, const struct row *row, int64
 	return stmt_run(stmt);
 }
 
+/* Its entries come anew; some may have been passed over. */
+static int bring_back(struct incoming *in, int64_t id)
+{
+	const struct stream_id entries = {.origin = in->range->stream.origin, .kind = MODEL_ENTRY};
+	int r = replica_empty(in->txn, id);
+
+	return r != 0 ? r : replica_relist(in->txn, &entries);
+}
+
 static int put_place(struct incoming *in, const struct row *row)
 {
 	struct txn *txn = in->txn;
 	uint64_t root_seq = row->values[LOCATION_ROOT].number;
 	struct place before;
 	int64_t root = 0;
-	int r = take_place(txn, in, in->device, row->key[0], &before);
+	int r = take_place(in, row->key[0], &before);
 
 	if (r < 0)
 		return r;
 	if (!in->range->listing && before.version >= row->version)
 		return 0;
 	if (before.deleted && !row_is_tombstone(row))
-		r = empty_place(txn, before.id); /* its entries come anew */
-	if (r == 0 && root_seq != 0)
-		r = replica_take_entry(txn, before.id, root_seq - 1, &root);
+		r = bring_back(in, before.id);
+	if (r == 0 && root_seq != 0 && !row_is_tombstone(row))
+		r = replica_take_entry(in, before.id, root_seq - 1, &root);
 	if (r == 0)
 		r = write_place(txn, before.id, row, root);
+	if (r != 0)
+		return r;
 	in->digest += digest_row(row) - before.counted;
-	return r < 0 ? r : tell_place(txn, &before, &row->values[LOCATION_NAME], root, row_is_tombstone(row));
+	return tell_place(txn, &before, &row->values[LOCATION_NAME], root, row_is_tombstone(row));
 }
 
 /* --- the others --- */
@@ -261,6 +269,7 @@ static int put_plain(struct incoming *in, const struct row *row)
 
 	if (r < 0 || (r == 0 && !in->range->listing && version >= row->version))
 		return r;
+	in->added += r == 1;
 	r = 0;
 	stmt = db_stmt(in->txn->db, table->put, &r);
 	if (!stmt)
@@ -281,29 +290,6 @@ int replica_small_put(struct incoming *in, const struct row *row)
 
 /* --- rows that a list lacks --- */
 
-static int run_on(struct txn *txn, enum statement which, int64_t id)
-{
-	int r = 0;
-	sqlite3_stmt *stmt = db_stmt(txn->db, which, &r);
-
-	if (!stmt)
-		return r;
-	bind_int(stmt, 1, id);
-	return stmt_run(stmt);
-}
-
-static int run_on_all(struct txn *txn, enum statement which, const struct buf *ids)
-{
-	int64_t id;
-	int r = buf_error(ids);
-
-	for (size_t at = 0; r >= 0 && at < ids->len; at += sizeof(id)) {
-		memcpy(&id, ids->data + at, sizeof(id));
-		r = run_on(txn, which, id);
-	}
-	return r;
-}
-
 int replica_small_doubt(struct incoming *in)
 {
 	_cleanup_(buf_release) struct buf ids = BUF_INIT;
@@ -311,6 +297,7 @@ int replica_small_doubt(struct incoming *in)
 	const struct table *table = table_of(model->kind);
 	struct row row;
 	int64_t id;
+	bool full = false;
 	int r = 0;
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(in->txn->db, table->after, &r);
 
@@ -318,11 +305,11 @@ int replica_small_doubt(struct incoming *in)
 		return r;
 	bind_int(stmt, 1, in->device);
 	bind_int(stmt, 2, (int64_t)in->range->since);
-	while ((r = stmt_step(stmt)) == 0) {
+	while (!full && (r = stmt_step(stmt)) == 0) {
 		owned_take(stmt, model, &row);
 		if (row.version > in->range->upto)
 			break;
-		r = incoming_has(in, row.key);
+		r = incoming_has(in, &row);
 		if (r < 0)
 			return r;
 		if (r == 1)
@@ -330,11 +317,13 @@ int replica_small_doubt(struct incoming *in)
 		id = id_of(stmt, model);
 		in->digest -= incoming_counted(in, &row);
 		buf_append(&ids, &id, sizeof(id));
+		full = txn_slice_ends(in->txn, 1);
 	}
 	if (r < 0)
 		return r;
 	stmt_done(&stmt);
-	return run_on_all(in->txn, table->doubt, &ids);
+	r = replica_run_on(in->txn, table->doubt, &ids);
+	return r < 0 ? r : full;
 }
 
 /* A location becomes a stub: its entries may come again, and have their ids. Those of one that was deleted go. */
@@ -345,12 +334,13 @@ static int sweep_place(struct incoming *in, const struct row *row, int64_t id)
 	int r = find_place(in->txn, NULL, row->key[0], &before);
 
 	if (r == 0 && before.deleted)
-		r = empty_place(in->txn, id);
+		r = replica_empty(in->txn, id);
 	if (r == 0 && before.name_len > 0)
 		r = tell_place(in->txn, &before, &none, before.root, true);
 	return r;
 }
 
+/* Stubs of locations are found here each time: they make no slice full. */
 int replica_small_sweep(struct incoming *in, uint64_t head)
 {
 	_cleanup_(buf_release) struct buf ids = BUF_INIT;
@@ -358,39 +348,119 @@ int replica_small_sweep(struct incoming *in, uint64_t head)
 	const struct table *table = table_of(model->kind);
 	struct row row;
 	int64_t id;
-	int r = 0;
+	int more = 0, r = 0;
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(in->txn->db, table->swept, &r);
 
 	if (!stmt)
 		return r;
 	bind_int(stmt, 1, in->device);
 	bind_int(stmt, 2, (int64_t)head);
-	while ((r = stmt_step(stmt)) == 0) {
+	while (!more && (r = stmt_step(stmt)) == 0) {
 		owned_take(stmt, model, &row);
 		id = id_of(stmt, model);
+		if (model->kind == MODEL_LOCATION)
+			more = sweep_place(in, &row, id);
+		if (more < 0)
+			return more;
+		if (more)
+			break;
 		in->digest -= incoming_counted(in, &row);
 		buf_append(&ids, &id, sizeof(id));
-		if (model->kind == MODEL_LOCATION)
-			r = sweep_place(in, &row, id);
-		if (r < 0)
-			return r;
+		more = model->kind != MODEL_LOCATION && txn_slice_ends(in->txn, 1);
 	}
 	if (r < 0)
 		return r;
 	stmt_done(&stmt);
 	if (model->kind == MODEL_LOCATION)
 		r = txn_location_drop(in->txn);
-	return r < 0 ? r : run_on_all(in->txn, table->unmake, &ids);
+	if (r >= 0)
+		r = replica_run_on(in->txn, table->unmake, &ids);
+	return r < 0 ? r : more;
 }
 
 int replica_small_purge(struct txn *txn, const struct model *model, int64_t device, uint64_t upto)
 {
+	int r = 0, rows = 0;
+
+	do {
+		sqlite3_stmt *stmt = model->kind == MODEL_AUDIT ? db_stmt(txn->db, STMT_AUDIT_PURGE, &r) : NULL;
+
+		if (!stmt)
+			return r;
+		bind_int(stmt, 1, device);
+		bind_int(stmt, 2, (int64_t)upto);
+		r = stmt_run(stmt);
+		rows = sqlite3_changes(txn->db->connection);
+	} while (r >= 0 && rows > 0 && !txn_slice_ends(txn, (unsigned)rows));
+	return r < 0 ? r : rows > 0;
+}
+
+/* --- how many there may be --- */
+
+static int count_rows(struct db *db, enum statement which, int64_t device, uint64_t *ret_rows)
+{
 	int r = 0;
-	sqlite3_stmt *stmt = model->kind == MODEL_AUDIT ? db_stmt(txn->db, STMT_AUDIT_PURGE, &r) : NULL;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, which, &r);
 
 	if (!stmt)
 		return r;
 	bind_int(stmt, 1, device);
-	bind_int(stmt, 2, (int64_t)upto);
-	return stmt_run(stmt);
+	r = stmt_step(stmt);
+	if (r == 0)
+		*ret_rows = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return r == 1 ? -EIO : r;
+}
+
+static int check_few(struct incoming *in, enum model_kind kind)
+{
+	const struct table *table = table_of(kind);
+	uint64_t rows = 0;
+	int r = count_rows(in->txn->db, table->count, in->device, &rows);
+
+	return r == 0 && rows > table->max ? -ERR_TOO_LARGE : r;
+}
+
+static struct store_tally *tally_of(struct store *store, int64_t device)
+{
+	return &store->tallies[(uint64_t)device % STORE_TALLIES];
+}
+
+/* Outside the gate, as it takes a while: entries are counted once, then what is added, and all again when that seems
+ * too much. */
+int replica_count_entries(struct store *store, const struct uuid *device, uint64_t *ret_rows)
+{
+	struct db *db;
+	int64_t id = 0;
+	int r = store_reader(store, &db);
+
+	if (r == 0)
+		r = streams_find_device(db, device, &id);
+	if (r == 0 && tally_of(store, id)->device != id)
+		r = count_rows(db, STMT_ENTRY_COUNT, id, ret_rows);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int check_entries(struct incoming *in)
+{
+	struct store *store = in->txn->store;
+	struct store_tally *tally = tally_of(store, in->device);
+	int r = 0;
+
+	if (tally->device != in->device)
+		tally->rows = in->counted;
+	tally->device = in->device;
+	tally->rows += in->added;
+	if (tally->rows > store->entries_max)
+		r = count_rows(in->txn->db, STMT_ENTRY_COUNT, in->device, &tally->rows);
+	return r == 0 && tally->rows > store->entries_max ? -ERR_TOO_LARGE : r;
+}
+
+int replica_check_room(struct incoming *in)
+{
+	int r;
+
+	if (in->range->stream.kind != MODEL_ENTRY)
+		return check_few(in, (enum model_kind)in->range->stream.kind);
+	r = check_few(in, MODEL_LOCATION); /* stubs of them */
+	return r < 0 ? r : check_entries(in);
 }

@@ -90,6 +90,9 @@ static int adopt(struct txn *txn, const struct stream *s)
 
 	if (s->position > INT64_MAX || s->hlc > INT64_MAX)
 		return -ERR_MALFORMED;
+	r = streams_has_room(txn->db, &s->id.origin);
+	if (r <= 0)
+		return r;
 	r = streams_take_origin(txn, &s->id.origin, s->started, &origin);
 	if (r == 0 && origin == txn_origin(txn))
 		return 0;
@@ -101,13 +104,13 @@ static int adopt(struct txn *txn, const struct stream *s)
 	return oplog_adopt(txn, origin, &at);
 }
 
-int replica_snapshot_merge(struct txn *txn, const void *rows, size_t rows_len, const struct vector *covers)
+int replica_snapshot_merge(struct txn *txn, const void *rows, size_t rows_len, size_t *merged, const struct vector *covers)
 {
 	_cleanup_(registers_release) struct registers registers = REGISTERS_INIT;
 	int r = rows_len > 0 ? registers_decode(rows, rows_len, &registers) : 0;
 
 	if (r == 0)
-		r = registers_merge(txn, &registers);
+		r = registers_merge(txn, &registers, merged);
 	for (size_t i = 0; r == 0 && covers && i < covers->count; i++) {
 		if (covers->items[i].id.kind == STREAM_LOG)
 			r = adopt(txn, &covers->items[i]);

@@ -24,19 +24,12 @@ int row_sink_add(struct row_sink *sink, const struct row *row)
 	return r == -EINVAL ? -ERR_CORRUPT : r;
 }
 
+/* 0 for one that nothing is known of. */
 static int find_device(struct db *db, const struct uuid *device, int64_t *ret_id)
 {
-	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_DEVICE_BEFORE, &r);
+	int r = streams_find_device(db, device, ret_id);
 
-	if (!stmt)
-		return r;
-	bind_blob(stmt, 1, device->bytes, UUID_LEN);
-	r = stmt_step(stmt);
-	if (r < 0)
-		return r;
-	*ret_id = r == 0 ? sqlite3_column_int64(stmt, 0) : 0;
-	return 0;
+	return r == -ENOENT ? 0 : r;
 }
 
 static void sink_release(struct row_sink *sink)
@@ -96,13 +89,20 @@ uint64_t incoming_counted(const struct incoming *in, const struct row *stored)
 	return in->range->listing && stored->version > in->range->since ? 0 : digest_row(stored);
 }
 
+static struct row_name name_of(const struct row *row)
+{
+	return (struct row_name){.key = {row->key[0], row->key[1]}, .version = row->version};
+}
+
 static int compare_keys(const void *a, const void *b)
 {
-	const uint64_t *x = a, *y = b;
+	const struct row_name *x = a, *y = b;
 
-	if (x[0] != y[0])
-		return x[0] < y[0] ? -1 : 1;
-	return x[1] == y[1] ? 0 : x[1] < y[1] ? -1 : 1;
+	if (x->key[0] != y->key[0])
+		return x->key[0] < y->key[0] ? -1 : 1;
+	if (x->key[1] != y->key[1])
+		return x->key[1] < y->key[1] ? -1 : 1;
+	return x->version == y->version ? 0 : x->version < y->version ? -1 : 1;
 }
 
 static int collect_keys(struct incoming *in)
@@ -114,24 +114,25 @@ static int collect_keys(struct incoming *in)
 
 	if (r < 0)
 		return r;
-	in->keys = calloc((size_t)reader.left + 1, MODEL_KEY_MAX * sizeof(*in->keys));
+	in->keys = calloc((size_t)reader.left + 1, sizeof(*in->keys));
 	if (!in->keys)
 		return -ENOMEM;
 	while ((r = row_reader_next(&reader, &row)) == 0)
-		memcpy(&in->keys[MODEL_KEY_MAX * in->key_count++], row.key, sizeof(row.key));
+		in->keys[in->key_count++] = name_of(&row);
 	if (r < 0)
 		return r;
-	qsort(in->keys, in->key_count, MODEL_KEY_MAX * sizeof(*in->keys), compare_keys);
+	qsort(in->keys, in->key_count, sizeof(*in->keys), compare_keys);
 	return 0;
 }
 
-int incoming_has(struct incoming *in, const uint64_t key[MODEL_KEY_MAX])
+int incoming_has(struct incoming *in, const struct row *stored)
 {
+	const struct row_name name = name_of(stored);
 	int r = in->keys ? 0 : collect_keys(in);
 
 	if (r < 0)
 		return r;
-	return bsearch(key, in->keys, in->key_count, MODEL_KEY_MAX * sizeof(*in->keys), compare_keys) != NULL;
+	return bsearch(&name, in->keys, in->key_count, sizeof(*in->keys), compare_keys) != NULL;
 }
 
 /* --- epochs of the owner --- */
@@ -179,23 +180,31 @@ static int replace_earlier(struct txn *txn, const struct range *range, struct st
 
 /* --- rows --- */
 
+/* Those that earlier slices did are at or below range->since. */
 static int put_rows(struct incoming *in, struct entries_in *entries)
 {
 	const struct range *range = in->range;
 	struct row_reader reader;
 	struct row row;
-	uint64_t last = range->since;
+	bool full = false;
 	int r = row_reader_init(&reader, model_find(range->stream.kind), range->body, range->body_len);
 
+	in->reached = range->since;
 	while (r == 0 && (r = row_reader_next(&reader, &row)) == 0) {
-		if (row.version <= last || row.version > range->upto)
-			return -ERR_MALFORMED;
-		last = row.version;
+		if (row.version <= range->since)
+			continue;
+		if (full)
+			return 1;
 		r = entries ? replica_entries_put(entries, &row) : replica_small_put(in, &row);
+		if (r != 0)
+			return r;
+		in->reached = row.version;
+		full = txn_slice_ends(in->txn, 1);
 	}
 	if (r < 0)
 		return r;
-	return range->upto < range->head && last != range->upto ? -ERR_MALFORMED : 0;
+	in->reached = range->upto;
+	return 0;
 }
 
 static int put_entries(struct incoming *in)
@@ -206,43 +215,36 @@ static int put_entries(struct incoming *in)
 	return r < 0 ? r : put_rows(in, entries);
 }
 
-/* A list begins: nothing is counted. */
-static int clear_digest(struct incoming *in)
+/* Before the first row is stored: nobody writes rows below another device's location. */
+static int check_owner(const struct incoming *in)
 {
-	sqlite3_stmt *stmt;
-	int r = txn_location_drop(in->txn);
+	const struct range *range = in->range;
+	const struct model *model = model_find(range->stream.kind);
+	uint64_t prefix = 0;
+	bool any = false;
+	struct row_reader reader;
+	struct row row;
+	int r = row_reader_init(&reader, model, range->body, range->body_len);
 
-	in->digest = 0;
-	if (r < 0 || in->range->stream.kind != MODEL_ENTRY)
-		return r;
-	stmt = db_stmt(in->txn->db, STMT_LOCATION_CLEAR_DIGESTS, &r);
-	if (!stmt)
-		return r;
-	bind_int(stmt, 1, in->device);
-	return stmt_run(stmt);
-}
-
-static int store_rows(struct incoming *in)
-{
-	bool is_entries = in->range->stream.kind == MODEL_ENTRY;
-	int r = in->range->listing && in->range->since == 0 ? clear_digest(in) : 0;
-
-	if (r < 0)
-		return r;
-	if (in->range->listing)
-		r = is_entries ? replica_entries_doubt(in) : replica_small_doubt(in);
-	if (r < 0)
-		return r;
-	return is_entries ? put_entries(in) : put_rows(in, NULL);
+	if (model->kind != MODEL_LOCATION && model->kind != MODEL_ENTRY)
+		return 0;
+	while (r == 0 && (r = row_reader_next(&reader, &row)) == 0) {
+		if (any && row.key[0] == prefix)
+			continue;
+		any = true;
+		prefix = row.key[0];
+		r = replica_check_location(in->txn, in->device, prefix);
+	}
+	return r < 0 ? r : 0;
 }
 
 /* --- the position --- */
 
-static int check_place(const struct range *range, const struct stream *s)
+static int check_place(const struct range *range, const struct stream *s, bool begun)
 {
-	if (range->listing)
+	if (range->listing && !begun)
 		return range->since == 0 || (s->listing && s->position == range->since) ? 0 : -ERR_STALE;
-	return !s->listing && s->position >= range->since ? 0 : -ERR_STALE;
+	return s->listing == range->listing && s->position >= range->since ? 0 : -ERR_STALE;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -255,30 +257,88 @@ static uint64_t most(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static int move(struct incoming *in, struct stream *s)
+/* A list begins: nothing is counted. */
+static int begin_list(struct incoming *in, struct stream *s)
 {
-	const struct range *range = in->range;
+	struct stream none = stream_none(&s->id, in->range->started);
+	sqlite3_stmt *stmt;
+	int r = txn_location_drop(in->txn);
+
+	none.floor = s->floor;
+	none.base = in->range->head;
+	*s = none;
+	in->digest = 0;
+	if (r < 0 || in->range->stream.kind != MODEL_ENTRY)
+		return r;
+	stmt = db_stmt(in->txn->db, STMT_LOCATION_CLEAR_DIGESTS, &r);
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, in->device);
+	return stmt_run(stmt);
+}
+
+/* What the list lacks: first all of it is marked, so that what hangs only on others that go does not keep them. */
+static int sweep(struct incoming *in, struct applying *applying, uint64_t head)
+{
 	int r = 0;
 
-	if (range->listing && range->since == 0) {
-		struct stream none = stream_none(&s->id, range->started);
+	if (in->range->stream.kind != MODEL_ENTRY)
+		return replica_small_sweep(in, head);
+	if (!applying->doomed)
+		r = replica_entries_doom(in, head);
+	if (r != 0)
+		return r;
+	applying->doomed = true;
+	return replica_entries_sweep(in);
+}
 
-		none.floor = s->floor;
-		none.base = range->head;
-		*s = none;
-	}
-	s->floor = most(s->floor, range->floor);
-	s->head = most(s->head, range->head);
-	s->position = most(s->position, range->upto);
-	if (s->position < s->head) {
-		s->base = least(s->base, range->head);
+/* The position has reached the head. Until the sweep is done the stream is listing still: whoever comes back to it asks
+ * for what follows, and goes on here. */
+static int make_whole(struct incoming *in, struct applying *applying, struct stream *s)
+{
+	int r = 0;
+
+	if (s->listing) {
+		r = sweep(in, applying, s->head);
+	} else if (in->range->stream.kind == MODEL_ENTRY && (r = replica_entries_open(in)) == 1) {
+		*s = stream_none(&s->id, s->started); /* rows were passed over, or are damaged here */
 		return 0;
 	}
-	if (s->listing)
-		r = range->stream.kind == MODEL_ENTRY ? replica_entries_sweep(in, s->head)
-						      : replica_small_sweep(in, s->head);
+	if (r != 0)
+		return r;
 	s->listing = false;
 	s->base = s->position;
+	return 0;
+}
+
+/* One slice: rows, and the position of the last one; when all are there, what a list lacks. */
+static int apply_slice(struct incoming *in, struct applying *applying, struct stream *s)
+{
+	const struct range *range = in->range;
+	bool is_entries = range->stream.kind == MODEL_ENTRY;
+	int r = applying->begun ? 0 : check_owner(in);
+
+	if (r == 0 && range->listing && range->since == 0 && !applying->begun)
+		r = begin_list(in, s);
+	if (r < 0)
+		return r;
+	applying->begun = true;
+	in->reached = range->since;
+	if (range->listing && !applying->doubted)
+		r = is_entries ? replica_entries_doubt(in) : replica_small_doubt(in);
+	if (r == 0) {
+		applying->doubted = true;
+		r = is_entries ? put_entries(in) : put_rows(in, NULL);
+	}
+	if (r < 0)
+		return r;
+	s->floor = most(s->floor, range->floor);
+	s->head = most(s->head, range->head);
+	s->position = most(s->position, in->reached);
+	if (s->position < s->head)
+		s->base = least(s->base, range->head);
+	if (r == 0 && s->position >= s->head)
+		r = make_whole(in, applying, s);
 	return r;
 }
 
@@ -296,31 +356,36 @@ static int tell_entries(struct txn *txn, const struct range *range, struct appli
 	return r == -ENOENT ? 0 : r;
 }
 
-static int apply_to(struct txn *txn, const struct range *range, struct stream *s, struct applied *applied)
+static int apply_to(struct txn *txn, const struct range *whole, struct applying *applying, struct stream *s,
+		    struct applied *applied)
 {
-	_cleanup_(incoming_release) struct incoming in = {.txn = txn, .range = range};
+	struct range range = *whole;
+	_cleanup_(incoming_release) struct incoming in = {
+	    .txn = txn, .range = &range, .digest = s->digest, .counted = applying->counted};
 	int64_t origin = 0;
-	int r = streams_take_origin(txn, &range->stream.origin, range->started, &origin);
+	int more = 0, r = streams_take_origin(txn, &range.stream.origin, range.started, &origin);
 
+	if (applying->begun)
+		range.since = s->position;
 	if (r == 0)
-		r = streams_take_device(txn, &range->stream.origin.device, &in.device);
-	in.digest = s->digest;
-	if (r == 0 && is_news(range, s)) {
-		r = store_rows(&in);
-		if (r == 0)
-			r = move(&in, s);
-	}
+		r = streams_take_device(txn, &range.stream.origin.device, &in.device);
+	if (r == 0 && (applying->begun || is_news(&range, s)))
+		r = more = apply_slice(&in, applying, s);
+	if (r >= 0 && in.added > 0)
+		r = replica_check_room(&in);
 	s->digest = in.digest;
-	if (r == 0)
+	if (r >= 0)
 		r = txn_location_drop(txn); /* writes the sum of its entries */
 	if (r == 0)
 		r = streams_put(txn, origin, s);
 	if (r == 0)
-		r = streams_get(txn->db, &range->stream, &applied->stream);
-	return r == 0 && range->stream.kind == MODEL_LOCATION ? tell_entries(txn, range, applied) : r;
+		r = streams_get(txn->db, &range.stream, &applied->stream);
+	if (r == 0 && range.stream.kind == MODEL_LOCATION)
+		r = tell_entries(txn, &range, applied);
+	return r < 0 ? r : more;
 }
 
-int replica_apply_state(struct txn *txn, const struct range *range, struct applied *applied)
+int replica_apply_state(struct txn *txn, const struct range *range, struct applying *applying, struct applied *applied)
 {
 	const struct model *model = model_find(range->stream.kind);
 	struct stream s = stream_none(&range->stream, range->started);
@@ -335,8 +400,8 @@ int replica_apply_state(struct txn *txn, const struct range *range, struct appli
 	if (r == -ENOENT)
 		r = replace_earlier(txn, range, &s);
 	if (r == 0)
-		r = check_place(range, &s);
-	return r < 0 ? r : apply_to(txn, range, &s, applied);
+		r = check_place(range, &s, applying->begun);
+	return r < 0 ? r : apply_to(txn, range, applying, &s, applied);
 }
 
 /* --- keeping house --- */

@@ -1,4 +1,5 @@
-/* Entries that a full list lacks, and tombstones that everybody has. */
+/* Entries that a full list lacks, tombstones that everybody has, and what is below deleted locations. All of it in
+ * slices: doubtful rows have version 0, doomed ones -1, so that what is left to do is found by version. */
 #include <errno.h>
 #include <string.h>
 
@@ -26,9 +27,21 @@ static int for_each_id(struct txn *txn, const struct buf *ids, int (*fn)(struct 
 	int64_t id;
 	int r = buf_error(ids);
 
-	for (size_t at = 0; r >= 0 && at < ids->len; at += sizeof(id)) {
+	for (size_t at = 0; r == 0 && at < ids->len; at += sizeof(id)) {
 		memcpy(&id, ids->data + at, sizeof(id));
 		r = fn(txn, id);
+	}
+	return r;
+}
+
+int replica_run_on(struct txn *txn, enum statement which, const struct buf *ids)
+{
+	int64_t id;
+	int r = buf_error(ids);
+
+	for (size_t at = 0; r >= 0 && at < ids->len; at += sizeof(id)) {
+		memcpy(&id, ids->data + at, sizeof(id));
+		r = run_on(txn, which, id);
 	}
 	return r;
 }
@@ -68,16 +81,12 @@ static int64_t id_of(sqlite3_stmt *stmt)
 
 /* --- doubt --- */
 
-static int make_doubtful(struct txn *txn, int64_t id)
-{
-	return run_on(txn, STMT_ENTRY_DOUBT, id);
-}
-
 static int doubt_location(struct incoming *in, const struct location_rows *l, void *arg)
 {
 	_cleanup_(buf_release) struct buf ids = BUF_INIT;
 	uint64_t digest = 0;
 	struct row row;
+	bool full = false;
 	int64_t id;
 	int r = 0;
 	_cleanup_(stmt_done) sqlite3_stmt *stmt =
@@ -85,9 +94,9 @@ static int doubt_location(struct incoming *in, const struct location_rows *l, vo
 
 	if (!stmt)
 		return r;
-	while ((r = stmt_step(stmt)) == 0) {
+	while (!full && (r = stmt_step(stmt)) == 0) {
 		owned_take(stmt, model_find(MODEL_ENTRY), &row);
-		r = incoming_has(in, row.key);
+		r = incoming_has(in, &row);
 		if (r < 0)
 			return r;
 		if (r == 1)
@@ -95,12 +104,15 @@ static int doubt_location(struct incoming *in, const struct location_rows *l, vo
 		id = id_of(stmt);
 		digest += incoming_counted(in, &row);
 		buf_append(&ids, &id, sizeof(id));
+		full = txn_slice_ends(in->txn, 1);
 	}
 	if (r < 0)
 		return r;
 	stmt_done(&stmt);
 	r = txn_location_digest(in->txn, l->location, UINT64_C(0) - digest);
-	return r < 0 ? r : for_each_id(in->txn, &ids, make_doubtful);
+	if (r >= 0)
+		r = replica_run_on(in->txn, STMT_ENTRY_DOUBT, &ids);
+	return r < 0 ? r : full;
 }
 
 int replica_entries_doubt(struct incoming *in)
@@ -108,32 +120,89 @@ int replica_entries_doubt(struct incoming *in)
 	return for_each_location(in, false, doubt_location, NULL);
 }
 
-/* --- sweep --- */
+/* --- rows in batches --- */
 
-static int hide(struct txn *txn, int64_t id)
+enum { BATCH = 500 };
+
+struct span { /* of versions */
+	int64_t first, last;
+};
+
+static const struct span doubtful = {0, 0}, doomed = {-1, -1}, all = {INT64_MIN, INT64_MAX};
+
+/* Rows of a location with these versions, BATCH at most. */
+static int read_ids(struct db *db, enum statement which, int64_t location, const struct span *span, struct buf *ids)
 {
-	return run_on(txn, STMT_ENTRY_HIDE, id);
+	int64_t id;
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, which, &r);
+
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, location);
+	bind_int(stmt, 2, span->first);
+	bind_int(stmt, 3, span->last);
+	bind_int(stmt, 4, BATCH);
+	while ((r = stmt_step(stmt)) == 0) {
+		id = sqlite3_column_int64(stmt, 0);
+		buf_append(ids, &id, sizeof(id));
+	}
+	return r < 0 ? r : buf_error(ids);
 }
 
-/* What something live hangs on stays as a stub: its children may be of a later version of the same directory. */
-static int drop(struct txn *txn, int64_t id)
+/* `fn` on each, which takes the row out of what the statement gives, until there is none or the slice ends. */
+static int work_off(struct txn *txn, enum statement which, int64_t location, const struct span *span,
+		    int (*fn)(struct txn *txn, int64_t id))
 {
-	int r = 0, needed = 0;
-	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_ENTRY_IS_NEEDED, &r);
+	int r;
+
+	do {
+		_cleanup_(buf_release) struct buf ids = BUF_INIT;
+
+		r = read_ids(txn->db, which, location, span, &ids);
+		if (r == 0 && ids.len == 0)
+			return 0;
+		if (r == 0)
+			r = for_each_id(txn, &ids, fn);
+	} while (r == 0);
+	return r;
+}
+
+/* --- sweep --- */
+
+static int drop_row(struct txn *txn, int64_t id)
+{
+	int r = run_on(txn, STMT_ENTRY_DROP, id);
+
+	if (r >= 0)
+		r = run_on(txn, STMT_ENTRY_DROP_LOCAL, id);
+	return r < 0 ? r : txn_slice_ends(txn, 1);
+}
+
+enum needed { NEEDED_NOT, NEEDED_AS_ROOT, NEEDED_BY_CHILDREN };
+
+static int is_needed(struct txn *txn, int64_t id, enum needed *ret_needed)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_ENTRY_IS_NEEDED, &r);
 
 	if (!stmt)
 		return r;
 	bind_int(stmt, 1, id);
 	r = stmt_step(stmt);
 	if (r == 0)
-		needed = sqlite3_column_int(stmt, 0);
-	stmt_done(&stmt);
-	if (r < 0)
-		return r;
-	if (needed)
-		return run_on(txn, STMT_ENTRY_UNMAKE, id);
-	r = run_on(txn, STMT_ENTRY_DROP, id);
-	return r < 0 ? r : run_on(txn, STMT_ENTRY_DROP_LOCAL, id);
+		*ret_needed = (enum needed)sqlite3_column_int(stmt, 0);
+	return r == 1 ? -EIO : r;
+}
+
+static int drop(struct txn *txn, int64_t id, enum needed needed)
+{
+	int r;
+
+	if (needed == NEEDED_NOT)
+		return drop_row(txn, id);
+	r = run_on(txn, STMT_ENTRY_UNMAKE, id);
+	return r < 0 ? r : txn_slice_ends(txn, 1);
 }
 
 static int tell_swept(struct txn *txn, int64_t id)
@@ -155,100 +224,114 @@ static int tell_swept(struct txn *txn, int64_t id)
 	return r < 0 ? r : entry_tell_links(txn, &entry, entry.has_content ? entry.content : NULL);
 }
 
-static int collect(struct incoming *in, const struct location_rows *l, int64_t since, int64_t upto, struct buf *ids,
-		   uint64_t *digest)
+/* All are doomed first, which hides them: so what hangs only on others that go does not keep them. */
+static int doom(struct txn *txn, int64_t id)
 {
-	struct row row;
-	int64_t id;
+	int r = tell_swept(txn, id);
+
+	if (r >= 0)
+		r = run_on(txn, STMT_ENTRY_DOOM, id);
+	return r < 0 ? r : txn_slice_ends(txn, 1);
+}
+
+static int doom_location(struct incoming *in, const struct location_rows *l, void *arg)
+{
+	int r = work_off(in->txn, STMT_ENTRY_BETWEEN, l->location, &doubtful, doom);
+
+	return r != 0 ? r : work_off(in->txn, STMT_ENTRY_BETWEEN, l->location, arg, doom);
+}
+
+int replica_entries_doom(struct incoming *in, uint64_t head)
+{
+	struct span above = {(int64_t)head + 1, INT64_MAX};
+
+	return for_each_location(in, false, doom_location, &above);
+}
+
+/* The root of a location that came before its entries stays as a stub. Live rows below one that the list lacks are what
+ * no owner has. */
+static int sweep(struct txn *txn, int64_t id)
+{
+	enum needed needed = NEEDED_NOT;
+	int r = is_needed(txn, id, &needed);
+
+	if (r == 0 && needed == NEEDED_BY_CHILDREN)
+		r = -ERR_MALFORMED;
+	return r < 0 ? r : drop(txn, id, needed);
+}
+
+static int sweep_location(struct incoming *in, const struct location_rows *l, void *arg)
+{
+	return work_off(in->txn, STMT_ENTRY_BETWEEN, l->location, &doomed, sweep);
+}
+
+int replica_entries_sweep(struct incoming *in)
+{
+	return for_each_location(in, false, sweep_location, NULL);
+}
+
+int replica_entries_open(struct incoming *in)
+{
 	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = rows_between(in->txn->db, l, since, upto, &r);
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(in->txn->db, STMT_ENTRY_OPEN, &r);
 
 	if (!stmt)
 		return r;
-	while ((r = stmt_step(stmt)) == 0) {
-		owned_take(stmt, model_find(MODEL_ENTRY), &row);
-		*digest += incoming_counted(in, &row);
-		id = id_of(stmt);
-		buf_append(ids, &id, sizeof(id));
-	}
-	return r < 0 ? r : buf_error(ids);
-}
-
-/* All are hidden first: so what hangs only on others that go does not keep them. */
-static int sweep_location(struct incoming *in, const struct location_rows *l, void *arg)
-{
-	_cleanup_(buf_release) struct buf ids = BUF_INIT;
-	uint64_t digest = 0;
-	int r = collect(in, l, -1, 0, &ids, &digest);
-
-	if (r == 0)
-		r = collect(in, l, *(const int64_t *)arg, INT64_MAX, &ids, &digest);
-	if (r == 0)
-		r = txn_location_digest(in->txn, l->location, UINT64_C(0) - digest);
-	if (r == 0)
-		r = for_each_id(in->txn, &ids, tell_swept);
-	if (r == 0)
-		r = for_each_id(in->txn, &ids, hide);
-	return r < 0 ? r : for_each_id(in->txn, &ids, drop);
-}
-
-int replica_entries_sweep(struct incoming *in, uint64_t head)
-{
-	int64_t above = (int64_t)head;
-
-	return for_each_location(in, false, sweep_location, &above);
+	bind_int(stmt, 1, in->device);
+	r = stmt_step(stmt);
+	return r == 0 ? sqlite3_column_int(stmt, 0) : r < 0 ? r : -EIO;
 }
 
 /* --- purge --- */
 
-struct purge {
-	int64_t upto;
-	bool yields;
-};
-
-/* One piece after `*after`, which moves. 1: that was all. */
-static int purge_piece(struct txn *txn, int64_t location, int64_t *after, int64_t upto)
+/* What something live hangs on stays as a stub. */
+static int purge(struct txn *txn, int64_t id)
 {
-	_cleanup_(buf_release) struct buf ids = BUF_INIT;
-	int64_t id;
-	int r = 0;
-	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_ENTRY_TOMBSTONES, &r);
+	enum needed needed = NEEDED_NOT;
+	int r = is_needed(txn, id, &needed);
 
-	if (!stmt)
-		return r;
-	bind_int(stmt, 1, location);
-	bind_int(stmt, 2, *after);
-	bind_int(stmt, 3, upto);
-	while ((r = stmt_step(stmt)) == 0) {
-		id = sqlite3_column_int64(stmt, 0);
-		*after = sqlite3_column_int64(stmt, 1);
-		buf_append(&ids, &id, sizeof(id));
-	}
-	if (r < 0)
-		return r;
-	stmt_done(&stmt);
-	r = for_each_id(txn, &ids, drop);
-	return r < 0 ? r : ids.len == 0;
+	return r < 0 ? r : drop(txn, id, needed);
 }
 
 static int purge_location(struct incoming *in, const struct location_rows *l, void *arg)
 {
-	struct purge *purge = arg;
-	int64_t after = 0;
-	int r = 0;
-
-	while (r == 0 && !purge->yields) {
-		r = purge_piece(in->txn, l->location, &after, purge->upto);
-		purge->yields = r == 0 && txn_should_yield(in->txn);
-	}
-	return r < 0 ? r : 0;
+	return work_off(in->txn, STMT_ENTRY_TOMBSTONES, l->location, arg, purge);
 }
 
 int replica_entries_purge(struct txn *txn, int64_t device, uint64_t upto)
 {
 	struct incoming in = {.txn = txn, .device = device};
-	struct purge purge = {.upto = (int64_t)upto};
-	int r = for_each_location(&in, true, purge_location, &purge);
+	struct span span = {1, (int64_t)upto};
 
-	return r < 0 ? r : purge.yields;
+	return for_each_location(&in, true, purge_location, &span);
+}
+
+/* --- deleted locations --- */
+
+int replica_empty(struct txn *txn, int64_t id)
+{
+	struct txn_location *location;
+	int r = txn_location(txn, id, &location);
+
+	if (r == 0)
+		r = txn_location_digest(txn, id, UINT64_C(0) - location->next_seq.digest);
+	return r < 0 ? r : work_off(txn, STMT_ENTRY_BETWEEN, id, &all, drop_row);
+}
+
+int replica_empty_next(struct txn *txn)
+{
+	int64_t id = 0;
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOCATION_TO_EMPTY, &r);
+
+	if (!stmt)
+		return r;
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	id = sqlite3_column_int64(stmt, 0);
+	stmt_done(&stmt);
+	stmt = NULL;
+	r = replica_empty(txn, id);
+	return r < 0 ? r : 1; /* another one, perhaps */
 }

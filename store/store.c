@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "store/internal.h"
 #include "store/migrate.h"
+#include "sync/limits.h"
 
 static char *path_in(const char *dir, const char *name)
 {
@@ -109,6 +110,8 @@ static int store_new(const char *dir, struct store **ret_store)
 
 	if (!store)
 		return -ENOMEM;
+	store->entries_max = OWNER_ENTRIES_MAX;
+	store->slice_rows = SLICE_ROWS;
 	r = readers_init(&store->readers);
 	if (r < 0) {
 		free(store);

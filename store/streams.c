@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "store/internal.h"
+#include "sync/limits.h"
 #include "sync/model.h"
 
 /* --- origins and devices --- */
@@ -55,7 +56,22 @@ int streams_take_origin(struct txn *txn, const struct origin *origin, uint64_t s
 	return r;
 }
 
-static int find_device(struct db *db, const struct uuid *device, int64_t *ret_id)
+int streams_has_room(struct db *db, const struct origin *origin)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_ORIGIN_HAS_ROOM, &r);
+
+	if (!stmt)
+		return r;
+	bind_blob(stmt, 1, origin->device.bytes, UUID_LEN);
+	bind_int(stmt, 2, (int64_t)origin->epoch);
+	bind_int(stmt, 3, LIVES_MAX);
+	bind_int(stmt, 4, ORIGINS_MAX);
+	r = stmt_step(stmt);
+	return r == 0 ? sqlite3_column_int(stmt, 0) : r < 0 ? r : -EIO;
+}
+
+int streams_find_device(struct db *db, const struct uuid *device, int64_t *ret_id)
 {
 	int r = 0;
 	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(db, STMT_DEVICE_BEFORE, &r);
@@ -72,7 +88,7 @@ static int find_device(struct db *db, const struct uuid *device, int64_t *ret_id
 int streams_take_device(struct txn *txn, const struct uuid *device, int64_t *ret_id)
 {
 	sqlite3_stmt *stmt;
-	int r = find_device(txn->db, device, ret_id);
+	int r = streams_find_device(txn->db, device, ret_id);
 
 	if (r != -ENOENT)
 		return r;

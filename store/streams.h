@@ -20,7 +20,13 @@ int streams_find_origin(struct db *db, const struct origin *origin, struct strea
 /* Finds or makes it. A new one begins at `started`. */
 int streams_take_origin(struct txn *txn, const struct origin *origin, uint64_t started, int64_t *ret_id);
 
-/* The row of a device; one that nothing is known of yet becomes a row without a name, which is no member. */
+/* Whether the origin is known or may become so (sync/limits.h: LIVES_MAX, ORIGINS_MAX): 1 or 0. */
+int streams_has_room(struct db *db, const struct origin *origin);
+
+/* The row of a device. Errors: -ENOENT. */
+int streams_find_device(struct db *db, const struct uuid *device, int64_t *ret_id);
+
+/* The same; one that nothing is known of yet becomes a row without a name, which is no member. */
 int streams_take_device(struct txn *txn, const struct uuid *device, int64_t *ret_id);
 
 /* One stream. Errors: -ENOENT. */

@@ -15,6 +15,11 @@
 #define TXN_KIND_FIRST 16 /* the first device-owned kind of sync/model.h */
 #define TXN_KINDS      8
 
+/* A slice: what replication and keeping house do in one transaction, so that nobody interactive waits for them for long.
+ * What is left to do must follow from the tables: the process may end between two slices. */
+#define SLICE_ROWS 2000 /* rows written, at most; about 20 ms */
+#define SLICE_STEP 64	/* and whoever waits is looked for after so many */
+
 /* A counter of the database that is read once, counted in memory and written at commit. */
 struct txn_counter {
 	bool loaded;
@@ -55,6 +60,7 @@ struct txn {
 	bool members;	   /* rows of devices were written */
 	uint64_t began_ns; /* monotonic */
 	uint64_t now_ms;   /* wall clock */
+	unsigned sliced;   /* rows of bulk work done, of SLICE_ROWS */
 	struct txn_counter versions[TXN_KINDS];
 	struct txn_location location;
 	struct txn_parent parent;
@@ -82,6 +88,9 @@ int txn_stream_digest(struct txn *txn, int kind, uint64_t delta);
 
 /* The number of an entry that is a parent. Errors: -ENOENT. */
 int txn_parent_seq(struct txn *txn, int64_t id, uint64_t *ret_seq);
+
+/* After `rows` more of them: whether the slice ends, as it is full, takes long (STORE_BULK_MS) or is waited for. */
+bool txn_slice_ends(struct txn *txn, unsigned rows);
 
 /* Writes all counters. */
 int txn_flush(struct txn *txn);

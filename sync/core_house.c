@@ -51,7 +51,7 @@ static uint64_t log_records(const struct core *core, const struct stream **ret_l
 	return sum;
 }
 
-static int cut(struct core *core, const struct stream *s, uint64_t upto)
+static int cut(struct core *core, const struct stream_id *id, uint64_t upto)
 {
 	struct effect *e;
 	struct task *task;
@@ -59,14 +59,15 @@ static int cut(struct core *core, const struct stream *s, uint64_t upto)
 
 	if (r < 0)
 		return r;
-	e->stream = s->id;
+	e->stream = *id;
 	e->upto = upto;
 	r = core_task(core, TASK_CUT, NULL, &task);
 	if (r < 0) {
 		core->effect_count--;
 		return r;
 	}
-	task->stream = s->id;
+	task->stream = *id;
+	task->upto = upto;
 	e->token = task->token;
 	core->cutting = true;
 	return 0;
@@ -104,7 +105,7 @@ static int cut_by_size(struct core *core)
 	if (goes > longest->position - longest->floor)
 		goes = longest->position - longest->floor;
 	r = core_tell(core, CORE_EVENT_LOG_CUT, NULL, &longest->id, "");
-	return r < 0 ? r : cut(core, longest, longest->floor + goes);
+	return r < 0 ? r : cut(core, &longest->id, longest->floor + goes);
 }
 
 int house_keep(struct core *core)
@@ -116,7 +117,7 @@ int house_keep(struct core *core)
 		uint64_t upto = agreed(core, s);
 
 		if (s->id.kind == STREAM_LOG ? upto > s->floor : may_purge(core, s, upto))
-			return cut(core, s, upto);
+			return cut(core, &s->id, upto);
 	}
 	return cut_by_size(core);
 }
@@ -124,7 +125,6 @@ int house_keep(struct core *core)
 int core_cut_done(struct core *core, struct core_now now, uint32_t token, int result, const struct vector *own)
 {
 	struct task task;
-	struct note *note;
 	int r;
 
 	core_at(core, now);
@@ -135,9 +135,8 @@ int core_cut_done(struct core *core, struct core_now now, uint32_t token, int re
 		r = core_replica_failed(core, result);
 	else
 		r = core_replace_own(core, own);
-	note = result == 1 ? core_find_note(core, &task.stream) : NULL;
-	if (note)
-		note->purge_ms = 0; /* there is more of it */
+	if (r == 0 && result == 1) /* there is more of it, though the floor is there */
+		r = cut(core, &task.stream, task.upto);
 	return r < 0 ? r : core_step(core);
 }
 

@@ -52,6 +52,8 @@ struct note {
 	uint64_t retry_ms;   /* not before */
 	uint64_t noticed_ms; /* since when somebody else than its owner is known to be ahead; 0: nobody */
 	uint64_t left;	     /* own streams: the highest head that left this device in a range */
+	struct uuid server;  /* gave the last pieces: so many, none of which was the last one */
+	unsigned pieces;
 	uint64_t purge_ms;   /* last purge */
 	unsigned digest_misses;
 };
@@ -89,6 +91,7 @@ struct task {
 	uint32_t generation;
 	uint32_t request;
 	struct stream_id stream;
+	uint64_t upto;	      /* CUT */
 	struct vector covers; /* owned */
 };
 
@@ -97,6 +100,7 @@ struct snapshot_pull {
 	struct uuid peer;
 	uint32_t request; /* waiting for a piece; 0: merging */
 	bool last;
+	unsigned pieces; /* that came */
 	uint64_t deadline_ms;
 	struct buf cursor;    /* owned */
 	struct vector covers; /* owned */

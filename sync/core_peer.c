@@ -227,6 +227,8 @@ int peer_learn(struct core *core, struct peer *peer, const struct vector *v, boo
 		r = acknowledge(core, peer, v);
 	if (r < 0)
 		return r == -ERR_TOO_LARGE ? peer_ban(core, peer, "too many streams") : r;
+	if (vector_lives(&peer->vector, &peer->device) > LIVES_MAX)
+		return peer_ban(core, peer, "too many lives of its database");
 	push_acknowledged(core, peer);
 	r = peer_usable(core, peer) ? house_check_own(core, peer) : 0;
 	return r < 0 || partial ? r : snapshot_compare(core, peer);

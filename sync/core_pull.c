@@ -75,14 +75,20 @@ static bool is_ahead(const struct stream *its, const struct stream *own)
 	return its->position > own->position || (!stream_is_whole(own) && its->position >= own->head);
 }
 
+/* A device has few lives, whoever tells of them. */
+static bool is_one_too_many(const struct core *core, const struct origin *origin)
+{
+	return !vector_knows(&core->own, origin) && vector_lives(&core->own, &origin->device) >= LIVES_MAX;
+}
+
 static bool is_wanted(const struct core *core, const struct stream *its)
 {
-	if (core_is_own(core, &its->id) || !core_takes(core, &its->id))
+	if (core_is_own(core, &its->id) || !core_takes(core, &its->id) || is_one_too_many(core, &its->id.origin))
 		return false;
 	/* Removed devices have logs, too; but nobody may invent them without end. */
 	if (its->id.kind == STREAM_LOG)
 		return core_is_member(core, &its->id.origin.device) || vector_find(&core->own, &its->id) ||
-		       core->own.count < VECTOR_STREAMS_MAX / 2;
+		       core->own.count < ORIGINS_MAX;
 	return uuid_cmp(&its->id.origin.device, &core->opts.self) != 0 && core_is_latest(core, its);
 }
 
@@ -367,17 +373,38 @@ static int keep_next(struct pull *pull, const struct range *range)
 	return 0;
 }
 
+/* A stream ends at some time, however fast its owner changes: a server that gives piece after piece and never the last
+ * one has none. */
+static int count_piece(struct core *core, struct peer *peer, const struct range *range)
+{
+	struct note *note = core_note(core, &range->stream);
+
+	if (!note)
+		return 0;
+	if (range->upto == range->head || uuid_cmp(&note->server, &peer->device) != 0)
+		note->pieces = 0;
+	note->server = peer->device;
+	if (range->upto == range->head || ++note->pieces < PIECES_MAX)
+		return 0;
+	note->pieces = 0;
+	return peer_ban(core, peer, "a stream that does not end");
+}
+
 static int take_answer(struct core *core, struct peer *peer, const struct message_range *m)
 {
 	struct pull *pull = pull_of(core, &m->range.stream);
 	bool restarts = m->range.listing && m->range.since == 0;
 	struct stream own;
+	int r;
 
 	/* An answer to a question that is no longer open. */
 	if (!pull || pull->request != m->request || uuid_cmp(&pull->peer, &peer->device) != 0)
 		return 0;
 	if (!restarts && (m->range.since > pull->asked_since || m->range.listing != pull->asked_listing))
 		return peer_ban(core, peer, "an answer to what was not asked");
+	r = count_piece(core, peer, &m->range);
+	if (r < 0 || !peer->up) /* which ended the pull */
+		return r;
 	learn_head(core, peer, &m->range);
 	pull->request = 0;
 	if (pull->token != 0)
@@ -469,8 +496,8 @@ static int note_applied(struct core *core, struct peer *peer, const struct appli
 
 	if (moved)
 		core_moved(core, &applied->stream);
-	if (applied->also.position > 0 && vector_find(&core->own, &applied->also.id))
-		vector_find(&core->own, &applied->also.id)->digest = applied->also.digest;
+	if (applied->also.id.kind != STREAM_LOG && vector_find(&core->own, &applied->also.id))
+		*vector_find(&core->own, &applied->also.id) = applied->also;
 	core->own.shared_digest = applied->shared_digest;
 	core->own.clock = applied->clock;
 	note = core_note(core, &applied->stream.id);

@@ -8,11 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sync/limits.h"
 #include "sync/stream.h"
 
-#define RANGE_ROWS_MAX	 10000		   /* records or rows in one range */
-#define RANGE_BYTES_MAX	 (2 * 1024 * 1024) /* of an encoded body; a record (CHANGE_RECORD_MAX) always fits */
-#define RANGE_ROWS_PULL	 5000		   /* what this device asks for at once: applying it is one short transaction */
+#define RANGE_ROWS_PULL	 5000 /* what this device asks for at once: applying it is one short transaction */
 #define RANGE_BYTES_PULL (512 * 1024)
 
 struct range {
@@ -38,3 +37,7 @@ struct range_request {
 	uint32_t max_rows;	/* 1 to RANGE_ROWS_MAX */
 	uint32_t max_bytes;	/* 1 to RANGE_BYTES_MAX: a range holds at least one record or row, whatever its size */
 };
+
+/* The rules of a body that follow from the range alone, all of them before any of it is stored: as many records as
+ * said, or rows in order above `since` up to `upto`, each sound. Errors: -ERR_MALFORMED, -ERR_TOO_LARGE, -ENOMEM. */
+int range_check(const struct range *range);

@@ -3,8 +3,10 @@
  *
  * The core never calls these: it asks for them as effects, whoever drives it calls them (reads on any thread with its
  * own snapshot of the database, the others through the write gate at bulk priority) and hands the result back as an
- * event. One call is one transaction: durable on return, all or nothing. A call that would take long does a piece:
- * ranges and snapshots are bounded by the request; cut and purge stop after about 50 ms and are asked for again.
+ * event. What is done is durable on return. A call that writes much does it in slices, each a transaction, and lets
+ * interactive writers go between them; what is left follows from what is stored, so a slice that is never done, as the
+ * process ended, is done after the next call. A call that takes long stops: apply after a part of the range, as the
+ * stream that it returns says; cut and purge are asked for again.
  *
  * Errors common to all: -ENOMEM, -EIO, -ENOSPC, -ERR_CORRUPT: the core stops for a while and tries again.
  * Threads: as the implementation says. */
@@ -42,7 +44,9 @@
  *
  * apply: checks everything, stores what is above this device's position, moves the position: in one transaction.
  * An origin or stream that is not known yet begins with stream_none(); its `started` comes from the range.
- * -ERR_MALFORMED and -ERR_TOO_LARGE: the sender breaks the rules. On any error nothing is stored.
+ * -ERR_MALFORMED and -ERR_TOO_LARGE: the sender breaks the rules. The rules of the range alone (range_check) and whose
+ * locations they are come first: then nothing of it is stored. What only the rows together show (a limit of
+ * sync/limits.h, parents that never come) ends it with the slice that shows it; what earlier slices stored stays.
  *
  * Of a log:
  *   - position < since: -ERR_STALE. position >= upto: nothing to do, success.
@@ -66,14 +70,18 @@
  *   - Rows: versions > since that grow, up to upto; if upto < head the last one is upto: else -ERR_MALFORMED. A
  *     location that belongs to another device, an entry of another device's location: -ERR_MALFORMED.
  *   - A row is stored when its version is greater than the stored one's, in a list always. Entries of a deleted
- *     location are passed over; deleting one takes its entries along. A parent that is not there is a stub: no
- *     name, version 0.
+ *     location are passed over; deleting one takes its entries along. One that is there again has none: the device's
+ *     entries are listed anew, as some may have been passed over. A parent that is not there is a stub: no name,
+ *     version 0.
  *   - In a list: stored rows of the device with since < version <= upto that the piece does not hold become
  *     doubtful: version 0. They may come later in the list, and keep their ids.
  *   - floor = max(floor, range.floor), head = max(head, range.head), position = max(position, upto). While
  *     position < head: base = min(base, range.head).
  *   - position has reached head: base = position. If it was a list: rows of the device that are doubtful, or above
- *     head, are swept, and listing ends.
+ *     head, are swept, and listing ends; until then it is listing at its head, and whoever asks again gets on with it.
+ *   - Live entries whose parent is not there when the position has reached head: in a list -ERR_MALFORMED, no owner
+ *     has such; else they are listed anew.
+ *   - One device has no more rows, tombstones and stubs included, than sync/limits.h allows: -ERR_TOO_LARGE.
  *   - The digest is kept up with each row.
  *
  * --- snapshots of all shared rows ---
@@ -110,7 +118,7 @@
  *     nobody could take a snapshot of this device for years. */
 struct applied {
 	struct stream stream;	/* after the call */
-	struct stream also;	/* the device's entries, if applying locations changed their digest; else position 0 */
+	struct stream also;	/* the device's entries, if applying locations may have changed them; else all zero */
 	uint64_t held_hlc;	/* 0, or the stamp of the first record that is held */
 	uint64_t shared_digest; /* after the call */
 	uint64_t clock;		/* after the call: the greatest stamp given or seen */

@@ -132,6 +132,31 @@ const struct stream *vector_current(const struct vector *v, const struct uuid *d
 	return latest;
 }
 
+bool vector_knows(const struct vector *v, const struct origin *origin)
+{
+	struct stream_id first = {.origin = *origin};
+	bool found;
+	size_t i = place_of(v, &first, &found);
+
+	return i < v->count && origin_cmp(&v->items[i].id.origin, origin) == 0;
+}
+
+size_t vector_lives(const struct vector *v, const struct uuid *device)
+{
+	struct stream_id first = {.origin = {.device = *device}};
+	size_t lives = 0;
+	bool found;
+
+	for (size_t i = place_of(v, &first, &found), begin = i; i < v->count; i++) {
+		const struct origin *origin = &v->items[i].id.origin;
+
+		if (uuid_cmp(&origin->device, device) != 0)
+			break;
+		lives += i == begin || origin->epoch != v->items[i - 1].id.origin.epoch;
+	}
+	return lives;
+}
+
 /* --- wire form --- */
 
 static size_t count_of_origin(const struct vector *v, size_t at)

@@ -5,9 +5,8 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "sync/limits.h"
 #include "sync/stream.h"
-
-#define VECTOR_STREAMS_MAX 4096 /* a few kinds for each origin that ever was */
 
 struct vector {
 	struct stream *items; /* owned */
@@ -34,6 +33,10 @@ int vector_copy(const struct vector *from, struct vector *ret_to); /* ret_to is 
 
 /* The state stream of `kind` that counts for a device: the one of its latest epoch in the vector. NULL: none. */
 const struct stream *vector_current(const struct vector *v, const struct uuid *device, uint8_t kind);
+
+/* Whether some stream is of that origin, and of how many origins of the device there are some. */
+bool vector_knows(const struct vector *v, const struct origin *origin);
+size_t vector_lives(const struct vector *v, const struct uuid *device);
 
 /* msgpack, grouped by origin. What is private to a device (head, base) is left out: of a state stream that is not whole
  * the position stays and `whole` does not. decode checks counts, kinds, doubles and order; state streams of

@@ -72,7 +72,7 @@ CREATE INDEX pair_listing ON pair (collection) WHERE live = 1;
 CREATE INDEX pair_name ON pair (collection, name) WHERE live = 1;
 CREATE INDEX pair_content ON pair (content) WHERE live = 1 AND content <> x'';
 
--- Device-owned: watched directories. deleted = 1 takes every entry of the prefix with it.
+-- Device-owned: watched directories. deleted = 1 takes every entry of the prefix with it: those rows go by and by.
 CREATE TABLE location (
 	id       INTEGER PRIMARY KEY AUTOINCREMENT,
 	device   INTEGER NOT NULL REFERENCES device (id),
@@ -100,7 +100,7 @@ CREATE TABLE entry (
 	mtime_ns INTEGER NOT NULL,
 	content  BLOB,                     -- BLAKE2b-128 over size and bytes or samples; NULL: not known yet
 	deleted  INTEGER NOT NULL DEFAULT 0,
-	version  INTEGER NOT NULL          -- in the owner's entry stream, grows with each change; 0: a stub, or doubtful
+	version  INTEGER NOT NULL          -- in the owner's entry stream, grows with each change; 0: a stub, or doubtful; -1: about to go
 ) STRICT;
 CREATE UNIQUE INDEX entry_seq ON entry (location, seq);
 CREATE INDEX entry_place ON entry (parent, name) WHERE deleted = 0;

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Devices with an enemy on their network: who listens, who stands in the middle, who pretends to be one of them, who floods."""
 
+import json
 import os
 import select
 import shutil
+import sqlite3
 import subprocess
 import time
 
@@ -308,6 +310,43 @@ def flood(home):
         print(f"  ({sent >> 20} MiB of nonsense, memory {grown:+} KiB, log {os.path.getsize(log) - logged:+} bytes, {number} tags)")
 
 
+# What a member has that has no end, as its own database.db would hold it: the version of its stream is the last one's.
+WITHOUT_END = {
+    "locations": "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO location"
+                 " (device, prefix, name, path, deleted, version) SELECT 1, i, 'gone', '/gone', 1, 1000 + i FROM n;"
+                 "UPDATE stream SET position = 6000 WHERE kind = 16",
+    "volumes": "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO volume"
+               " (device, number, name, filesystem, capacity, version) SELECT 1, i, 'disk', 'ext4', 1, 1000 + i FROM n;"
+               "UPDATE stream SET position = 6000 WHERE kind = 19",
+}
+
+
+def crowd(home):
+    """A member with rows without end is refused by name, no more of it is taken than may be, and the others go on."""
+    with lan.Lan(home) as net:
+        a, c, *enemies = begin(net, "desktop", "server", "laptop", "tablet")
+        for device in (c, *enemies):
+            lan.let_in(a, device)
+        c.mount()
+        each_sees_the_other(a, c)
+        for enemy, (what, sql) in zip(enemies, WITHOUT_END.items()):
+            with sqlite3.connect(os.path.join(enemy.lib, "database.db")) as db:
+                db.executescript(sql)
+            db.close()
+            enemy.mount()
+            said = f"{enemy.name} sent something that it may not send"
+            for device in (a, c):
+                within(60, f"{what}: {device.name} refuses it by name",
+                       lambda: any(said in e["text"] for e in json.loads(device.on("events", "--json", "--count", "1000"))))
+                db = sqlite3.connect(f"file:{os.path.join(device.lib, 'database.db')}?mode=ro", uri=True)
+                rows = db.execute(f"SELECT count(*) FROM {what[:-1]}").fetchone()[0]
+                db.close()
+                check(rows <= 4096, f"{what}: {device.name} has no more of them than may be: {rows}")
+        lib.write_file(os.path.join(c.real, "file"))
+        c.on("location", "add", c.real, "--name", "Archive")
+        within(20, "the others go on", lambda: os.path.exists(os.path.join(a.mnt, "devices", "server", "Archive", "file")))
+
+
 def core(home):
     """A core dump of the daemon holds neither its key nor a code."""
     if not shutil.which("gcore"):
@@ -333,4 +372,4 @@ def core(home):
             check(code.replace("-", "").encode() not in dump, f"{device.name}: nor the bare code")
 
 
-lan.run(flood, middle, pretender, guesser, core, listener)
+lan.run(flood, crowd, middle, pretender, guesser, core, listener)

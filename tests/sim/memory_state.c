@@ -254,6 +254,16 @@ static int check_rows(struct memory *m, const struct range *range)
 	return range->upto < range->head && last != range->upto ? -ERR_MALFORMED : 0;
 }
 
+/* A location that is there again: some of its entries may have been passed over. */
+static void list_entries_anew(struct memory *m, const struct range *range)
+{
+	struct stream_id id = {.origin = range->stream.origin, .kind = MODEL_ENTRY};
+	struct stream *s = vector_find(&m->streams, &id);
+
+	if (s)
+		*s = stream_none(&id, s->started);
+}
+
 static void put_rows(struct memory *m, struct mem_table *t, const struct range *range)
 {
 	struct row_reader reader;
@@ -264,8 +274,11 @@ static void put_rows(struct memory *m, struct mem_table *t, const struct range *
 	while (row_reader_next(&reader, &row) == 0) {
 		size_t at = row_place(t, row.key, &found);
 
-		if (range->listing || !found || t->rows[at].version < row.version)
-			put(m, t, &row);
+		if (!range->listing && found && t->rows[at].version >= row.version)
+			continue;
+		if (t->model->kind == MODEL_LOCATION && found && row_is_tombstone(&t->rows[at]) && !row_is_tombstone(&row))
+			list_entries_anew(m, range);
+		put(m, t, &row);
 	}
 }
 

@@ -68,6 +68,9 @@ static void carry_out(struct solo *s, struct effect *e)
 		break;
 	case EFFECT_CUT:
 		r = memory_ops.cut(s->replica, &e->stream, e->upto);
+		s->cut_upto = e->upto;
+		if (s->cuts > 0)
+			r = --s->cuts > 0;
 		memory_ops.vector(s->replica, &own);
 		core_cut_done(s->core, s->now, e->token, r, &own);
 		break;

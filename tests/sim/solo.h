@@ -30,6 +30,8 @@ struct solo {
 	size_t sent_count, sent_capacity;
 	struct range_request asked; /* the last request for a range, with its number */
 	uint32_t request;
+	unsigned cuts; /* calls until all is cut, if not at once */
+	uint64_t cut_upto;
 	enum message_error said; /* the last error that was sent */
 };
 

@@ -114,6 +114,26 @@ static void test_close_while_it_runs(void **state)
 	}
 }
 
+/* As if the process had ended before a row went: nothing else is written in the next life. */
+static void test_a_deleted_location_is_emptied(void **state)
+{
+	struct library *l = *state;
+	uint64_t until;
+	int64_t location = library_location(l, "pics"), root = library_root(l, location);
+
+	library_file(l, location, root, "a", 1);
+	library_file(l, location, root, "b", 1);
+	assert_int_equal(step_location_remove(l->store, location), 0);
+	library_reopen(l);
+	assert_int_equal(step_number(l->store, "SELECT count(*) FROM entry"), 3);
+	until = clock_monotonic_ms() + LIMIT_MS;
+	while (step_number(l->store, "SELECT count(*) FROM entry") > 0) {
+		assert_true(clock_monotonic_ms() < until);
+		sched_yield();
+	}
+	library_assert_clean(l);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -123,6 +143,7 @@ int main(void)
 	    TEST(test_a_long_wal_is_cut),
 	    TEST(test_a_pause_is_enough),
 	    TEST(test_close_while_it_runs),
+	    TEST(test_a_deleted_location_is_emptied),
 	};
 
 	return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);

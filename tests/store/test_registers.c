@@ -42,7 +42,9 @@ static int teardown(void **state)
 
 static int do_merge(struct txn *txn, void *arg)
 {
-	return registers_merge(txn, arg);
+	size_t merged = 0;
+
+	return registers_merge(txn, arg, &merged);
 }
 
 static int merge(struct library *l, struct registers *registers)
