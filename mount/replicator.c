@@ -183,7 +183,7 @@ static void on_pool(uv_work_t *work)
 		job->result = store_replica.relist(store, &e->stream);
 		break;
 	case EFFECT_NEW_EPOCH:
-		e->epoch.keep = effect_keep(e);
+		e->epoch.keep = &e->covers;
 		job->result = store_replica.new_epoch(store, &e->epoch, wall_ms);
 		break;
 	case EFFECT_MEMBERS:
@@ -405,7 +405,7 @@ static void carry_out(struct replicator *r, struct effect *e)
 		sync_events_tell_state(r->opts.store, e->state);
 		break;
 	case EFFECT_NEW_EPOCH:
-		if (!effect_keep(e) && !believes_claim(r)) {
+		if (!e->epoch.ahead && !believes_claim(r)) {
 			core_epoch_done(r->core, now_of(), e->token, -EPERM, NULL, 0);
 			break;
 		}

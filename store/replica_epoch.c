@@ -10,6 +10,23 @@
 #include "store/registers.h"
 #include "store/replica_internal.h"
 
+/* The last position whose stamp is not greater, or where the log is cut. */
+static int position_at(struct txn *txn, int64_t origin, uint64_t hlc, uint64_t *ret_seq)
+{
+	int r = 0;
+	_cleanup_(stmt_done) sqlite3_stmt *stmt = db_stmt(txn->db, STMT_LOG_UPTO, &r);
+
+	if (!stmt)
+		return r;
+	bind_int(stmt, 1, origin);
+	bind_int(stmt, 2, (int64_t)hlc);
+	r = stmt_step(stmt);
+	if (r != 0)
+		return r < 0 ? r : -ENOENT;
+	*ret_seq = (uint64_t)sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
 /* The record after `seq`, decoded. 1: there is none. */
 static int next_record(struct txn *txn, int64_t origin, uint64_t seq, uint64_t *ret_hlc, struct change_set *ret_set)
 {
@@ -32,16 +49,16 @@ static int rewrite(struct txn *txn, const struct stream *keep)
 {
 	struct streams_origin origin;
 	struct stream s;
-	uint64_t after, seq;
+	uint64_t after = 0, seq;
 	int r = streams_get(txn->db, &keep->id, &s);
 
 	if (r == 0)
 		r = streams_find_origin(txn->db, &keep->id.origin, &origin);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	after = keep->position > s.floor ? keep->position : s.floor;
-	if (after >= s.position || origin.id == txn_origin(txn))
-		return 0;
+	r = position_at(txn, origin.id, keep->hlc, &after);
+	if (r < 0 || after >= s.position || origin.id == txn_origin(txn))
+		return r;
 	for (seq = after; r == 0; seq++) {
 		_cleanup_(change_set_release) struct change_set set = CHANGE_SET_INIT;
 		struct stamp over = {.device = txn_info(txn)->device};
@@ -159,15 +176,14 @@ int replica_new_epoch(struct txn *txn, const struct epoch_request *request)
 	int r, too_far = 0;
 
 	/* A stamp that is too far ahead stays unknown to the clock. */
-	if (!request->keep)
+	if (!request->ahead)
 		(void)hlc_observe(txn_hlc(txn), request->clock_after, txn_now_ms(txn));
 	r = epoch_begin(txn, request->started_after);
-	if (r < 0 || !request->keep)
-		return r;
-	r = set_clock(txn, txn_now_ms(txn) << 16);
-	if (r == 0)
+	if (r == 0 && request->ahead)
+		r = set_clock(txn, txn_now_ms(txn) << 16);
+	if (r == 0 && request->ahead)
 		r = too_far = cut_too_far(txn, request->keep);
-	if (r >= 0)
+	if (r >= 0 && request->keep)
 		r = rewrite_all(txn, request->keep);
 	return r == 0 && too_far ? write_ahead_again(txn) : r;
 }

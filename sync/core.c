@@ -45,11 +45,6 @@ void effect_release(struct effect *e)
 	vector_release(&e->covers);
 }
 
-const struct vector *effect_keep(const struct effect *e)
-{
-	return e->last ? &e->covers : NULL;
-}
-
 static void close_gap(struct core *core)
 {
 	if (core->effect_first == 0)

@@ -104,7 +104,7 @@ enum effect_kind {
 				* core_snapshot_merged */
 	EFFECT_CUT,	       /* stream, upto: replica cut; answer core_cut_done */
 	EFFECT_RELIST,	       /* stream: answer core_reloaded */
-	EFFECT_NEW_EPOCH,      /* epoch (its keep, if any, is `covers`): replica new_epoch, if the driver agrees; answer
+	EFFECT_NEW_EPOCH,      /* epoch, covers (its keep): replica new_epoch, if the driver agrees; answer
 				* core_epoch_done */
 	EFFECT_MEMBERS, /* bytes: registers of devices that a peer told; merge them, then core_members. No answer */
 	EFFECT_ACKS_CHANGED, /* core_acks: keep them some time soon */
@@ -149,7 +149,7 @@ struct effect {
 	uint64_t upto;
 	struct vector covers; /* owned */
 	bool last;
-	struct epoch_request epoch; /* `keep` is not set: use effect_keep */
+	struct epoch_request epoch; /* `keep` is not set: it is `covers` */
 	enum core_event event;
 	enum core_state state;
 	char text[128];
@@ -158,9 +158,6 @@ struct effect {
 /* The next effect, the caller's to release. 0, 1 when there is none. */
 int core_next(struct core *core, struct effect *ret_effect);
 void effect_release(struct effect *e);
-
-/* For EFFECT_NEW_EPOCH: what to give as epoch.keep; borrowed from the effect. */
-const struct vector *effect_keep(const struct effect *e);
 
 uint64_t core_wake_ms(const struct core *core); /* mono_ms at which core_tick is due */
 

@@ -157,7 +157,7 @@ int core_reloaded(struct core *core, struct core_now now, uint32_t token, int re
 
 /* --- epochs --- */
 
-/* `keep` is handed over; NULL: nothing is written again. */
+/* `keep` is handed over. */
 static int begin_epoch(struct core *core, struct peer *peer, const struct epoch_request *request, struct vector *keep)
 {
 	struct effect *e;
@@ -174,14 +174,42 @@ static int begin_epoch(struct core *core, struct peer *peer, const struct epoch_
 		core->effect_count--;
 		return r;
 	}
-	if (keep) {
-		e->last = true;
-		e->covers = *keep;
-		*keep = VECTOR_INIT;
-	}
+	e->covers = *keep;
+	*keep = VECTOR_INIT;
 	e->token = task->token;
 	core->epoch_pending = true;
 	return 0;
+}
+
+/* How far somebody else has a log of this device, and up to which stamp: of another history, that may be less. */
+static int collect_kept_of(const struct core *core, struct stream s, struct vector *ret_keep)
+{
+	const struct ack *ack = acks_greatest(&core->acks, &s.id, &core->opts.self);
+
+	s.position = ack ? ack->position : 0;
+	s.hlc = ack ? ack->hlc : 0;
+	for (size_t i = 0; i < core->peer_count; i++) {
+		const struct stream *its = vector_find(&core->peers[i]->vector, &s.id);
+
+		if (its && its->position > s.position)
+			s.position = its->position;
+		if (its && its->hlc > s.hlc)
+			s.hlc = its->hlc;
+	}
+	return vector_set(ret_keep, &s);
+}
+
+static int collect_kept(const struct core *core, struct vector *ret_keep)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < core->own.count; i++) {
+		const struct stream *s = &core->own.items[i];
+
+		if (s->id.kind == STREAM_LOG && uuid_cmp(&s->id.origin.device, &core->opts.self) == 0)
+			r = collect_kept_of(core, *s, ret_keep);
+	}
+	return r;
 }
 
 static uint64_t greatest_stamp_of_ours(const struct core *core, const struct peer *peer)
@@ -197,16 +225,20 @@ static uint64_t greatest_stamp_of_ours(const struct core *core, const struct pee
 	return greatest;
 }
 
+/* What was changed here since is written again: the log that it is in is not the one that the others have. */
 int house_rewound(struct core *core, struct peer *peer, uint64_t started_after)
 {
+	_cleanup_(vector_release) struct vector keep = VECTOR_INIT;
 	struct epoch_request request = {.started_after = started_after};
 	int r;
 
 	if (core->epoch_pending)
 		return 0;
 	request.clock_after = greatest_stamp_of_ours(core, peer);
-	r = core_tell(core, CORE_EVENT_REWOUND, &peer->device, NULL, "");
-	return r < 0 ? r : begin_epoch(core, peer, &request, NULL);
+	r = collect_kept(core, &keep);
+	if (r == 0)
+		r = core_tell(core, CORE_EVENT_REWOUND, &peer->device, NULL, "");
+	return r < 0 ? r : begin_epoch(core, peer, &request, &keep);
 }
 
 static bool is_zero(const uint8_t hash[HASH_LEN])
@@ -270,40 +302,12 @@ int core_epoch_done(struct core *core, struct core_now now, uint32_t token, int 
 	return core_reload(core, now, own, epoch);
 }
 
-/* How far somebody else has each log of this device. */
-static int collect_kept(const struct core *core, struct vector *ret_keep)
-{
-	for (size_t i = 0; i < core->own.count; i++) {
-		struct stream s = core->own.items[i];
-		const struct ack *ack;
-		int r;
-
-		if (s.id.kind != STREAM_LOG || uuid_cmp(&s.id.origin.device, &core->opts.self) != 0)
-			continue;
-		ack = acks_greatest(&core->acks, &s.id, &core->opts.self);
-		s.position = ack ? ack->position : 0;
-		s.hlc = ack ? ack->hlc : 0;
-		for (size_t k = 0; k < core->peer_count; k++) {
-			const struct stream *its = vector_find(&core->peers[k]->vector, &s.id);
-
-			if (its && its->position > s.position) {
-				s.position = its->position;
-				s.hlc = its->hlc;
-			}
-		}
-		r = vector_set(ret_keep, &s);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /* This device's stamps ran ahead, and its clock is right now, as a peer's agrees: what nobody has yet is written again.
  */
 int house_repair_clock(struct core *core)
 {
 	_cleanup_(vector_release) struct vector keep = VECTOR_INIT;
-	struct epoch_request request = {.started_after = 0};
+	struct epoch_request request = {.ahead = true};
 	const struct peer *agrees = NULL;
 	int r;
 

@@ -107,12 +107,12 @@
  *
  * new_epoch: this device begins a new life: an origin with a random epoch and started = max(HLC of now, old
  * started + 1, started_after + 1), which the clock takes no note of. Its log is empty. Its state streams take over
- * position, floor, digest and rows as they are; those of the old epoch go. With `keep` its stamps had run ahead,
- * and:
+ * position, floor, digest and rows as they are; those of the old epoch go.
+ *   - Records of the logs in `keep` with a greater stamp than anybody else has of them are this device's alone:
+ *     they are written again under the new epoch, oldest first, with present stamps. A register that still carries
+ *     the old record's stamp takes the new one, though it may be lower. Those logs then end before them.
+ * With `ahead` this device's stamps had run ahead of its clock, and:
  *   - The clock falls back to now, first.
- *   - Records of this device's logs after the position in `keep`, which nobody else has, are written again under
- *     the new epoch, oldest first, with present stamps. A register that still carries the old record's stamp takes
- *     the new one, though it is lower. Those logs then end at that position, or where they are cut.
  *   - Registers of this device that are still more than HLC_AHEAD_MAX_MS ahead (their records were cut while it
  *     was alone, or a restored copy has forgotten them) are written again as changes of their own: otherwise
  *     nobody could take a snapshot of this device for years. */
@@ -126,10 +126,9 @@ struct applied {
 };
 
 struct epoch_request {
-	const struct vector *keep; /* NULL: nothing is written again; else this device's logs, with the position that
-				    * somebody else has, and the stamp there (0: not known). If the record here at that
-				    * position carries another stamp, it is another history that they have: everything
-				    * that is still in the log is written again */
+	const struct vector *keep; /* logs of this device, with the greatest position and stamp that somebody else has; the
+				    * stamp decides, as it may be another history that they have. NULL: none */
+	bool ahead;
 	uint64_t started_after;	   /* the new epoch starts after this; no stamp: the clock takes no note of it */
 	uint64_t clock_after;	   /* the clock takes note of this greatest stamp of ours that a peer holds */
 };

@@ -273,9 +273,11 @@ def full_disk(home):
         disk = os.path.join(b.dir, "disk")
         os.mkdir(disk)
         lib.need_root("a small disk")
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "small", disk], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "small", disk], check=True)
         b.lib = os.path.join(disk, "Test.sdlibrary")
         lan.let_in(a, b)
+        with open(os.path.join(disk, "filler"), "wb") as filler:
+            filler.write(bytes(os.statvfs(disk).f_bavail * 4096 - (2 << 20)))
         b.mount()
         a.on("location", "add", a.real, "--name", "files", timeout=120)
         within(30, "the disk is full", lambda: os.statvfs(disk).f_bavail * 4096 < 200000)

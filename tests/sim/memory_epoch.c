@@ -36,12 +36,14 @@ static uint64_t hlc_of(const struct mem_log *log, uint64_t at)
 	return hlc;
 }
 
-/* From where on: the position that others have, unless it is another history that they have. */
+/* From where on: what carries a greater stamp than others have of it. */
 static uint64_t rewrite_from(const struct mem_log *log, uint64_t floor, uint64_t position, const struct stream *keep)
 {
-	if (keep->position <= floor || keep->position > position)
-		return keep->position < floor ? floor : keep->position;
-	return keep->hlc != 0 && hlc_of(log, keep->position - floor - 1) != keep->hlc ? floor : keep->position;
+	uint64_t at = floor;
+
+	while (at < position && hlc_of(log, at - floor) <= keep->hlc)
+		at++;
+	return at;
 }
 
 static void rewrite(struct memory *m, const struct stream *keep, uint64_t now_ms)
@@ -139,7 +141,7 @@ int mem_new_epoch(void *replica, const struct epoch_request *request, uint64_t n
 	uint64_t before = vector_find(&m->streams, &old)->started;
 	uint64_t started = now_ms << 16;
 
-	if (request->keep)
+	if (request->ahead)
 		m->clock.last = now_ms << 16;
 	else
 		hlc_observe(&m->clock, request->clock_after, now_ms);
@@ -147,9 +149,9 @@ int mem_new_epoch(void *replica, const struct epoch_request *request, uint64_t n
 	started = started > request->started_after ? started : request->started_after + 1;
 	m->epoch = next_epoch(m->epoch ^ started);
 	begin_streams(m, &old.origin, started);
-	if (request->keep) {
+	if (request->keep)
 		rewrite_all(m, request->keep, now_ms);
+	if (request->ahead)
 		write_ahead_again(m, now_ms);
-	}
 	return 0;
 }

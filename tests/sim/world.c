@@ -305,7 +305,7 @@ static void do_other(struct world *w, unsigned i, struct effect *e)
 		core_reloaded(d->core, now, e->token, r, &own);
 		break;
 	case EFFECT_NEW_EPOCH:
-		e->epoch.keep = effect_keep(e);
+		e->epoch.keep = &e->covers;
 		r = memory_ops.new_epoch(d->replica, &e->epoch, now.wall_ms);
 		d->anchor_epoch = d->replica->epoch;
 		d->anchor_position = 0;

@@ -392,6 +392,7 @@ static void test_stamps_that_ran_ahead(void **state)
 			 "link", NULL),
 	    0);
 	request.keep = &keep;
+	request.ahead = true;
 	assert_int_equal(store_replica.new_epoch(l[0].store, &request, now), 0);
 	assert_true(l[0].store->clock.last < ahead);
 	exchange_assert_digests(&l[0]);
@@ -405,6 +406,34 @@ static void test_stamps_that_ran_ahead(void **state)
 	exchange_assert_equal(&l[0], &l[1]);
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM tagged"), 1);
 	library_assert_clean(&l[0]);
+}
+
+/* A library that was set back, and changed before it heard of its lost life: others have more of its log, another history.
+ * What was changed since is theirs by a new one; what both lives have is not written again. */
+static void test_what_a_set_back_library_changed(void **state)
+{
+	struct library *l = *state;
+	struct epoch_request request = {.started_after = 0};
+	_cleanup_(vector_release) struct vector keep = VECTOR_INIT;
+	struct stream s, lost;
+
+	library_tag(&l[0], "known");
+	exchange_all(&l[0], &l[1], 100);
+	s = lost = exchange_own(&l[0], STREAM_LOG);
+	lost.position += 5;
+	lost.hlc++;
+	assert_int_equal(vector_set(&keep, &lost), 0);
+	library_tag(&l[0], "since");
+	request.keep = &keep;
+	assert_int_equal(store_replica.new_epoch(l[0].store, &request, clock_wall_ms()), 0);
+	exchange_assert_digests(&l[0]);
+	assert_int_equal(exchange_held(&l[0], &s.id, s.started).position, s.position);
+	assert_memory_equal(exchange_held(&l[0], &s.id, s.started).hash, s.hash, HASH_LEN);
+	s = exchange_own(&l[0], STREAM_LOG);
+	assert_int_equal(s.position, 1);
+	exchange_pull(&l[0], &l[1], &s, 10);
+	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM collection WHERE name = 'since' AND live = 1"), 1);
+	exchange_assert_equal(&l[0], &l[1]);
 }
 
 /* The same when the log was cut: the registers are written again. */
@@ -422,6 +451,7 @@ static void test_stamps_that_ran_ahead_and_were_cut(void **state)
 	cut = exchange_own(&l[0], STREAM_LOG);
 	assert_int_equal(store_replica.cut(l[0].store, &cut.id, cut.position), 0);
 	request.keep = &keep;
+	request.ahead = true;
 	assert_int_equal(store_replica.new_epoch(l[0].store, &request, now), 0);
 	exchange_assert_digests(&l[0]);
 	library_reopen(&l[0]);
@@ -483,6 +513,7 @@ int main(void)
 	    TEST(test_snapshots_both_ways),
 	    TEST(test_a_new_epoch),
 	    TEST(test_stamps_that_ran_ahead),
+	    TEST(test_what_a_set_back_library_changed),
 	    TEST(test_stamps_that_ran_ahead_and_were_cut),
 	    TEST(test_what_is_announced),
 	};
