@@ -258,11 +258,16 @@ def stress(home):
         before, state["warm"] = state.get("warm"), snapshot(home)
         return before == state["warm"] and '"unhashed": 0' in home.shelf("-l", home.lib, "status", "--json").replace('":0', '": 0')
 
-    check(lib.poll(settled, 20, every=0.3), "the mount comes to rest")
+    def comes_to_rest(text):
+        if not check(lib.poll(settled, 20, every=0.3), text):
+            print("  " + home.shelf("-l", home.lib, "status", "--json"))
+            equal(snapshot(home), state.get("warm"), f"{text}: two looks at it")
+
+    comes_to_rest("the mount comes to rest")
     warm, rows = state.pop("warm"), {"warm": stored(home)}
     home.unmount()
     home.mount()
-    check(lib.poll(settled, 20, every=0.3), "the fresh mount comes to rest")
+    comes_to_rest("the fresh mount comes to rest")
     fresh, rows["fresh"] = state["warm"], stored(home)
     for name in (k for k in warm.keys() | fresh.keys() if warm.get(k) != fresh.get(k)):
         for when in rows:
