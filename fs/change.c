@@ -137,12 +137,16 @@ static int make_collection(struct txn *txn, void *arg)
 {
 	struct making *m = arg;
 	struct dir dir;
-	int64_t id = 0;
+	size_t len = strlen(m->spot.name);
+	uint64_t ino = 0;
+	int64_t id;
 	int r = find_room(txn_db(txn), &m->spot, &dir);
 
 	if (r == 0)
-		r = collection_create(txn, dir.collections, m->spot.name, strlen(m->spot.name), &id);
-	return r < 0 ? r : node_attr(m->fs, txn_db(txn), object(OBJECT_COLLECTION, id), &m->attr);
+		r = collection_create(txn, dir.collections, m->spot.name, len, &id);
+	if (r == 0)
+		r = names_find(txn_db(txn), &dir, m->spot.name, len, &ino);
+	return r < 0 ? r : node_attr(m->fs, txn_db(txn), ino, &m->attr);
 }
 
 int fs_mkdir(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *ret_attr)

@@ -105,19 +105,24 @@ static int get_entry(struct db *db, struct dir *dir)
 	return 0;
 }
 
+int dir_collection(struct db *db, uint64_t ino, struct collection *ret_collection, struct rows *ret_rows)
+{
+	int r = collection_get(db, object_id(ino), ret_collection, ret_rows);
+
+	if (r < 0)
+		return r;
+	return ret_collection->shown && place_of_collection(ret_collection->id, ret_collection->life) == ino ? 0 : -ENOENT;
+}
+
 static int get_collection(struct db *db, struct dir *dir)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct collection collection;
-	int r = collection_get(db, dir->id, &collection, &rows);
+	int r = dir_collection(db, dir->ino, &collection, &rows);
 
 	if (r < 0)
 		return r;
-	/* Favorites has a number of its own. */
-	if (!collection.shown || collection.kind == COLLECTION_FAVORITES)
-		return -ENOENT;
 	dir->collections = collection.kind;
-	dir->generation = collection.life;
 	dir->parent = place_of_kind(collection.kind);
 	return 0;
 }

@@ -25,7 +25,6 @@ struct dir {
 	uint64_t parent; /* what ".." is */
 	int64_t id;      /* row of the device, the entry or the collection; 0 for the others */
 	enum collection_kind collections; /* DIR_COLLECTIONS: what it shows; DIR_LINKS: what it is */
-	uint32_t generation; /* of a collection: its life */
 };
 
 /* The kind by number alone, whether or not it is there. Errors: -ENOTDIR (a link), -ENOENT (no such number).
@@ -34,6 +33,9 @@ int dir_kind_of(uint64_t ino, enum dir_kind *ret_kind);
 
 /* A directory that is there. Errors: -ENOENT, -ENOTDIR. */
 int dir_get(struct db *db, uint64_t ino, struct dir *ret_dir);
+
+/* A tag or album that is there. Errors: -ENOENT: it is gone, or the number is that of an earlier life. */
+int dir_collection(struct db *db, uint64_t ino, struct collection *ret_collection, struct rows *ret_rows);
 
 /* Permissions of a directory that has no row with a mode. */
 uint32_t dir_permissions(enum dir_kind kind);

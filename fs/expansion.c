@@ -85,15 +85,15 @@ static int pair_being(struct db *db, int64_t id, struct being *being)
 	return 0;
 }
 
-static int collection_being(struct db *db, int64_t id, struct being *being)
+static int collection_being(struct db *db, uint64_t object, struct being *being)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct collection collection;
-	int r = collection_get(db, id, &collection, &rows);
+	int r = collection_get(db, object_id(object), &collection, &rows);
 
 	if (r < 0)
 		return r;
-	being->gone = !collection.shown;
+	being->gone = !collection.shown || place_of_collection(collection.id, collection.life) != object;
 	being->is_dir = true;
 	being->has_suffix = true;
 	being->uuid = collection.uuid;
@@ -131,7 +131,7 @@ static int read_being(struct db *db, uint64_t object, struct being *ret_being)
 		r = entry_being(db, object_id(object), ret_being);
 		break;
 	case OBJECT_COLLECTION:
-		r = collection_being(db, object_id(object), ret_being);
+		r = collection_being(db, object, ret_being);
 		break;
 	case OBJECT_PAIR:
 		r = pair_being(db, object_id(object), ret_being);
@@ -194,10 +194,10 @@ static int add_listing(struct expansion *e, uint64_t dir)
 /* --- links --- */
 
 /* All that have one raw name: who is listed decides which of them has it plain. */
-static int add_namesakes(struct expansion *e, struct db *db, int64_t collection, const char *name, size_t len)
+static int add_namesakes(struct expansion *e, struct db *db, uint64_t parent, const char *name, size_t len)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
-	uint64_t parent = place_of_collection(collection);
+	int64_t collection = parent == OBJECT_FAVORITES ? COLLECTION_FAVORITES_ID : object_id(parent);
 	struct pair other;
 	int r = pair_named(db, collection, name, len, &rows);
 
@@ -207,13 +207,23 @@ static int add_namesakes(struct expansion *e, struct db *db, int64_t collection,
 	return r < 0 ? r : 0;
 }
 
-int expansion_pair(struct expansion *e, struct db *db, const struct pair *pair, bool alone)
+int expansion_place(struct db *db, int64_t collection, uint64_t *ret_parent)
 {
-	uint64_t parent = place_of_collection(pair->collection);
+	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	struct collection c;
+	int r = collection_get(db, collection, &c, &rows);
+
+	if (r == 0)
+		*ret_parent = place_of_collection(c.id, c.life);
+	return r;
+}
+
+int expansion_pair(struct expansion *e, struct db *db, uint64_t parent, const struct pair *pair, bool alone)
+{
 	int r = add_name(e, parent, pair->name, pair->name_len, false);
 
 	if (r == 0 && !alone)
-		r = add_namesakes(e, db, pair->collection, pair->name, pair->name_len);
+		r = add_namesakes(e, db, parent, pair->name, pair->name_len);
 	if (r == 0)
 		r = callset_drop_content(&e->calls, object(OBJECT_PAIR, pair->id));
 	return r < 0 ? r : callset_drop_content(&e->calls, parent);
@@ -221,11 +231,14 @@ int expansion_pair(struct expansion *e, struct db *db, const struct pair *pair, 
 
 static int add_pairs(struct expansion *e, struct db *db, struct rows *rows)
 {
+	uint64_t parent = 0;
 	struct pair pair;
 	int r;
 
 	while ((r = pair_next(rows, &pair)) == 0) {
-		r = expansion_pair(e, db, &pair, false);
+		r = expansion_place(db, pair.collection, &parent);
+		if (r == 0)
+			r = expansion_pair(e, db, parent, &pair, false);
 		if (r < 0)
 			return r;
 	}
@@ -341,13 +354,6 @@ static bool is_link(const struct notice *n)
 	return object_kind(n->object) == OBJECT_PAIR && n->name;
 }
 
-static int add_link_namesakes(struct expansion *e, struct db *db, const struct notice *n)
-{
-	int64_t collection = n->parent == OBJECT_FAVORITES ? COLLECTION_FAVORITES_ID : object_id(n->parent);
-
-	return add_namesakes(e, db, collection, n->name, n->name_len);
-}
-
 /* 1 when the name in the notice stands for something now, 0 when for nothing. */
 static int name_is_taken(struct db *db, const struct notice *n)
 {
@@ -377,7 +383,7 @@ static int add_name_notice(struct expansion *e, struct db *db, const struct noti
 	if (r == 0)
 		r = add_names(e, n->parent, n->name, n->name_len, &being);
 	if (r == 0 && is_link(n))
-		r = add_link_namesakes(e, db, n);
+		r = add_namesakes(e, db, n->parent, n->name, n->name_len);
 	if (r == 0 && is_link(n)) /* it may be the same link with another target */
 		r = callset_drop_content(&e->calls, n->object);
 	if (r == 0 && n->parent == OBJECT_DEVICES && n->name)
@@ -385,8 +391,8 @@ static int add_name_notice(struct expansion *e, struct db *db, const struct noti
 	return r < 0 ? r : callset_drop_content(&e->calls, n->parent);
 }
 
-/* A directory of files keeps its listing. Any other directory has attributes that never change: it comes back after it
- * was deleted, under the number that it had, and what was known of it then is old. */
+/* A directory of files keeps its listing. Any other directory has attributes that never change: a device comes back after
+ * it was removed, under the number that it had, and what was known of it then is old. */
 static int add_inode(struct expansion *e, uint64_t object, bool is_dir)
 {
 	if (is_dir && object_kind(object) == OBJECT_ENTRY)

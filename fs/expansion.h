@@ -53,5 +53,7 @@ int expansion_dir(struct expansion *e, uint64_t dir);
 
 /* --- for expansion_links.c --- */
 
-/* Adds the calls for a link whose target may be another one, gone or back. `alone`: no other has its name. */
-int expansion_pair(struct expansion *e, struct db *db, const struct pair *pair, bool alone);
+/* Adds the calls for a link in `parent` whose target may be another one, gone or back. `alone`: no other has its name. */
+int expansion_pair(struct expansion *e, struct db *db, uint64_t parent, const struct pair *pair, bool alone);
+/* The directory that lists the links of a collection now. Errors: -ENOENT. */
+int expansion_place(struct db *db, int64_t collection, uint64_t *ret_parent);

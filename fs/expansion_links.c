@@ -100,9 +100,12 @@ static int add_piece(struct expansion *e, int64_t collection, int64_t *after)
 {
 	_cleanup_(read_end) struct db *db = NULL;
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
+	uint64_t parent = 0;
 	struct pair pair;
 	int r = read_begin(e->fs, &db);
 
+	if (r == 0)
+		r = expansion_place(db, collection, &parent);
 	if (r == 0)
 		r = pair_list(db, collection, *after, &rows);
 	for (unsigned i = 0; r == 0 && i < PIECE && !callset_is_full(&e->calls); i++) {
@@ -112,7 +115,7 @@ static int add_piece(struct expansion *e, int64_t collection, int64_t *after)
 		*after = pair.id;
 		r = is_concerned(e, db, &pair);
 		if (r == 1)
-			r = expansion_pair(e, db, &pair, !pair.clash);
+			r = expansion_pair(e, db, parent, &pair, !pair.clash);
 	}
 	return r < 0 ? r : 1;
 }

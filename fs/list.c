@@ -12,6 +12,7 @@
 #include "fs/node.h"
 #include "store/entry.h"
 #include "store/pair.h"
+#include "store/place.h"
 
 enum { OFFSET_SELF = 1, OFFSET_PARENT = 2 };
 
@@ -129,8 +130,8 @@ static int list_collections(struct listing *l)
 		r = names_of_collection(l->db, &collection, &name);
 		if (r < 0)
 			return r;
-		node_attr_of_dir(l->fs, object(OBJECT_COLLECTION, collection.id), dir_permissions(DIR_LINKS), &attr);
-		attr.generation = collection.life;
+		node_attr_of_dir(l->fs, place_of_collection(collection.id, collection.life), dir_permissions(DIR_LINKS),
+				 &attr);
 		r = give(l, name.text, name.len, &attr, collection.id);
 	}
 	return r;

@@ -9,6 +9,7 @@
 #include "store/device.h"
 #include "store/entry.h"
 #include "store/location.h"
+#include "store/place.h"
 #include "sync/naming.h"
 
 #define CUT_MAX 3 /* bytes that naming_suffixed may cut off more than needed, so as not to cut a character in two */
@@ -207,7 +208,7 @@ int names_of_collection(struct db *db, const struct collection *collection, stru
 }
 
 /* The one that has `name` plain. */
-static int find_plain_collection(struct db *db, enum collection_kind kind, const char *name, size_t len, int64_t *ret_id)
+static int find_plain_collection(struct db *db, enum collection_kind kind, const char *name, size_t len, uint64_t *ret_ino)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct collection first;
@@ -219,11 +220,11 @@ static int find_plain_collection(struct db *db, enum collection_kind kind, const
 		return r;
 	if (r == 1 || !bytes_equal(first.name, first.name_len, name, len))
 		return -ENOENT;
-	*ret_id = first.id;
+	*ret_ino = place_of_collection(first.id, first.life);
 	return 0;
 }
 
-static int find_suffixed_collection(struct db *db, enum collection_kind kind, const char *name, size_t len, int64_t *ret_id)
+static int find_suffixed_collection(struct db *db, enum collection_kind kind, const char *name, size_t len, uint64_t *ret_ino)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct collection one;
@@ -235,7 +236,7 @@ static int find_suffixed_collection(struct db *db, enum collection_kind kind, co
 	for (bool is_first = true; r == 0 && (r = collection_next(&rows, &one)) == 0; is_first = false) {
 		suffixed(one.name, one.name_len, false, &one.uuid, &shown);
 		if (!is_first && name_is(&shown, name, len)) {
-			*ret_id = one.id;
+			*ret_ino = place_of_collection(one.id, one.life);
 			return 0;
 		}
 	}
@@ -243,7 +244,7 @@ static int find_suffixed_collection(struct db *db, enum collection_kind kind, co
 }
 
 /* By looking at each: for names that may have been cut. */
-static int find_cut_collection(struct db *db, enum collection_kind kind, const char *name, size_t len, int64_t *ret_id)
+static int find_cut_collection(struct db *db, enum collection_kind kind, const char *name, size_t len, uint64_t *ret_ino)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct collection one;
@@ -253,7 +254,7 @@ static int find_cut_collection(struct db *db, enum collection_kind kind, const c
 	while (r == 0 && (r = collection_next(&rows, &one)) == 0) {
 		r = names_of_collection(db, &one, &shown);
 		if (r == 0 && name_is(&shown, name, len)) {
-			*ret_id = one.id;
+			*ret_ino = place_of_collection(one.id, one.life);
 			return 0;
 		}
 	}
@@ -262,20 +263,16 @@ static int find_cut_collection(struct db *db, enum collection_kind kind, const c
 
 static int find_collection(struct db *db, const struct dir *dir, const char *name, size_t len, uint64_t *ret_ino)
 {
-	int64_t id = 0;
 	int r;
 
 	if (!text_is_title(name, len))
 		return -ENOENT;
-	r = find_plain_collection(db, dir->collections, name, len, &id);
+	r = find_plain_collection(db, dir->collections, name, len, ret_ino);
 	if (r == -ENOENT)
-		r = find_suffixed_collection(db, dir->collections, name, len, &id);
+		r = find_suffixed_collection(db, dir->collections, name, len, ret_ino);
 	if (r == -ENOENT)
-		r = find_cut_collection(db, dir->collections, name, len, &id);
-	if (r < 0)
-		return r;
-	*ret_ino = object(OBJECT_COLLECTION, id);
-	return 0;
+		r = find_cut_collection(db, dir->collections, name, len, ret_ino);
+	return r;
 }
 
 /* --- links --- */

@@ -75,7 +75,6 @@ static struct fuse_entry_param entry_of(const struct ops *ops, const struct fs_a
 {
 	return (struct fuse_entry_param){
 		.ino = attr->ino,
-		.generation = attr->generation,
 		.attr = stat_of(attr),
 		.attr_timeout = attr->partial ? 0 : ops->timeouts->attr,
 		.entry_timeout = ops->timeouts->entry,

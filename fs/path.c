@@ -65,15 +65,13 @@ int path_of_target(struct db *db, const struct pair *pair, struct buf *ret_path)
 	return r < 0 ? r : path_of_entry(db, target, ret_path);
 }
 
-static int path_of_collection(struct db *db, int64_t id, struct buf *path)
+static int path_of_collection(struct db *db, uint64_t ino, struct buf *path)
 {
 	_cleanup_(rows_release) struct rows rows = ROWS_INIT;
 	struct collection collection;
 	struct name name;
-	int r = collection_get(db, id, &collection, &rows);
+	int r = dir_collection(db, ino, &collection, &rows);
 
-	if (r == 0 && (!collection.shown || collection.kind == COLLECTION_FAVORITES))
-		r = -ENOENT;
 	if (r == 0)
 		r = names_of_collection(db, &collection, &name);
 	if (r < 0)
@@ -112,7 +110,7 @@ int path_of(struct db *db, uint64_t ino, struct buf *ret_path)
 	case OBJECT_ENTRY:
 		return path_of_entry(db, object_id(ino), ret_path);
 	case OBJECT_COLLECTION:
-		return path_of_collection(db, object_id(ino), ret_path);
+		return path_of_collection(db, ino, ret_path);
 	case OBJECT_PAIR:
 		break;
 	}

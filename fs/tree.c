@@ -180,7 +180,6 @@ int node_attr(struct fs *fs, struct db *db, uint64_t ino, struct fs_attr *ret_at
 		if (r < 0)
 			return r;
 		node_attr_of_dir(fs, ino, dir_permissions(dir.kind), ret_attr);
-		ret_attr->generation = dir.generation;
 		return 0;
 	}
 }
@@ -203,15 +202,6 @@ static int lookup_entry(struct fs *fs, struct db *db, int64_t parent, const char
 	return r < 0 ? r : attr_of_found(fs, db, &entry, ret_attr);
 }
 
-/* In a tag or album its row is not asked for: one that is gone has no live link. */
-static int lookup_dir(struct db *db, uint64_t parent, struct dir *ret_dir)
-{
-	if (object_kind(parent) != OBJECT_COLLECTION)
-		return dir_get(db, parent, ret_dir);
-	*ret_dir = (struct dir){ .kind = DIR_LINKS, .ino = parent, .id = object_id(parent) };
-	return 0;
-}
-
 int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *ret_attr)
 {
 	_cleanup_(read_end) struct db *db = NULL;
@@ -223,7 +213,7 @@ int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *
 		return r;
 	if (object_kind(parent) == OBJECT_ENTRY)
 		return lookup_entry(fs, db, object_id(parent), name, ret_attr);
-	r = lookup_dir(db, parent, &dir);
+	r = dir_get(db, parent, &dir);
 	if (r == 0)
 		r = names_find(db, &dir, name, strlen(name), &ino);
 	return r < 0 ? r : node_attr(fs, db, ino, ret_attr);

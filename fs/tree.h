@@ -29,7 +29,6 @@ void fs_free(struct fs *fs); /* closes what it holds; no call may be under way. 
 
 struct fs_attr {
 	uint64_t ino;
-	uint32_t generation; /* of a tag or album: another one after it was removed and made again */
 	uint32_t mode; /* type and permissions */
 	uint32_t nlink;
 	uint64_t size;
@@ -42,8 +41,8 @@ struct fs_attr {
 int fs_lookup(struct fs *fs, uint64_t parent, const char *name, struct fs_attr *ret_attr);
 /* 1: the name is desktop litter that is answered from memory: it is not there and never will be (may be cached). */
 int fs_is_litter(struct fs *fs, uint64_t parent, const char *name);
-/* All but the generation, which only look-ups tell. A tag or album looks always the same, and is not read for it: of one
- * that was removed too, as for whoever stands in a removed directory anywhere. */
+/* A tag or album looks always the same, and is not read for it: of one that was removed too, as for whoever stands in a
+ * removed directory anywhere. */
 int fs_getattr(struct fs *fs, uint64_t ino, struct fs_attr *ret_attr);
 /* Of a symlink in a location the disk is read, and the answer depends on where the directories above it stand.
  * Errors: -EPERM: leads outside; -EREMOTE: a peer's. */

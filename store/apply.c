@@ -104,8 +104,9 @@ static int tell(struct txn *txn, uint64_t parent, uint64_t self, const struct sh
 	if (before->shown && (!after->shown || renamed))
 		r = txn_notice(txn, NOTICE_NAME, parent, self, before->name, before->name_len, false);
 	if (r == 0 && after->shown && (!before->shown || renamed)) {
-		/* A row that comes back has the inode that it had: what the kernel kept of it may be old. */
-		if (before->id != 0)
+		/* A row that comes back has the inode that it had, unless that tells lives apart: what the kernel kept of it
+		 * may be old. */
+		if (before->id != 0 && before->life == after->life)
 			r = txn_notice(txn, NOTICE_ATTR, parent, self, after->name, after->name_len, !before->shown);
 		if (r == 0)
 			r = txn_notice(txn, NOTICE_NAME, parent, self, after->name, after->name_len, false);
@@ -176,7 +177,8 @@ static int tell_collection_siblings(struct txn *txn, enum collection_kind kind, 
 	bind_text(stmt, 2, key, key_len);
 	bind_int(stmt, 3, state->id);
 	while ((r = stmt_step(stmt)) == 0) {
-		r = txn_notice(txn, NOTICE_NAME, place_of_kind(kind), object(OBJECT_COLLECTION, sqlite3_column_int64(stmt, 0)),
+		r = txn_notice(txn, NOTICE_NAME, place_of_kind(kind),
+			       object_of_collection(sqlite3_column_int64(stmt, 0), (uint32_t)sqlite3_column_int64(stmt, 2)),
 			       (const char *)sqlite3_column_text(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1), true);
 		if (r < 0)
 			return r;
@@ -209,9 +211,8 @@ static int upsert_collection(struct txn *txn, const struct change *change, const
 	return 0;
 }
 
-/* A collection that was not shown and is again has the row, and so the inode number, that it had. The kernel may still hold
- * the directory that it removed under that number (somebody stands in it), in which nothing can be made any more. */
-static int count_life(struct txn *txn, int64_t id)
+/* A collection that was not shown and is again has the row that it had, but another number (store/object.h). */
+static int begin_life(struct txn *txn, int64_t id, uint32_t *life)
 {
 	int r = 0;
 	sqlite3_stmt *stmt = db_stmt(txn->db, STMT_COLLECTION_REVIVED, &r);
@@ -219,7 +220,10 @@ static int count_life(struct txn *txn, int64_t id)
 	if (stmt == NULL)
 		return r;
 	bind_int(stmt, 1, id);
-	return stmt_run(stmt);
+	r = stmt_run(stmt);
+	if (r == 0)
+		++*life;
+	return r;
 }
 
 static int apply_collection(struct txn *txn, const struct change *change, const struct applied *by)
@@ -235,9 +239,9 @@ static int apply_collection(struct txn *txn, const struct change *change, const 
 	if (r == 0)
 		r = shared_row_collection(txn, kind, &change->key[0], &after);
 	if (r == 0 && before.id != 0 && !before.shown && after.shown)
-		r = count_life(txn, after.id);
+		r = begin_life(txn, after.id, &after.life);
 	if (r == 0)
-		r = tell(txn, place_of_kind(kind), object(OBJECT_COLLECTION, after.id), &before, &after);
+		r = tell(txn, place_of_kind(kind), object_of_collection(after.id, after.life), &before, &after);
 	if (r == 0 && before.name_len > 0)
 		r = tell_collection_siblings(txn, kind, &before);
 	if (r == 0)
@@ -292,8 +296,8 @@ static int tell_pair_siblings(struct txn *txn, const struct home *home, const st
 	bind_text(stmt, 2, state->name, state->name_len);
 	bind_int(stmt, 3, state->id);
 	while ((r = stmt_step(stmt)) == 0) {
-		r = txn_notice(txn, NOTICE_NAME, place_of_collection(home->id), object(OBJECT_PAIR, sqlite3_column_int64(stmt, 0)),
-			       state->name, state->name_len, true);
+		r = txn_notice(txn, NOTICE_NAME, place_of_collection(home->id, home->life),
+			       object(OBJECT_PAIR, sqlite3_column_int64(stmt, 0)), state->name, state->name_len, true);
 		if (r < 0)
 			return r;
 	}
@@ -301,17 +305,17 @@ static int tell_pair_siblings(struct txn *txn, const struct home *home, const st
 }
 
 /* A collection that was deleted is shown all the same while it holds a live pair: it may come or go with this one. */
-static int tell_home(struct txn *txn, const struct home *home)
+static int tell_home(struct txn *txn, struct home *home)
 {
 	int r;
 
 	if (home->live || home->name_len == 0)
 		return 0;
-	r = home->shown ? 0 : count_life(txn, home->id);
+	r = home->shown ? 0 : begin_life(txn, home->id, &home->life);
 	if (r < 0)
 		return r;
-	r = txn_notice(txn, NOTICE_NAME, place_of_kind(home->kind), object(OBJECT_COLLECTION, home->id), home->name,
-		       home->name_len, true);
+	r = txn_notice(txn, NOTICE_NAME, place_of_kind(home->kind), object_of_collection(home->id, home->life),
+		       home->name, home->name_len, true);
 	return r < 0 ? r : txn_notice(txn, NOTICE_LISTING, place_of_kind(home->kind), 0, NULL, 0, true);
 }
 
@@ -331,13 +335,14 @@ static int apply_pair(struct txn *txn, const struct change *change, const struct
 		return r;
 	after = pair_after(txn, change, by, &before);
 	count(txn, change, by, &before);
-	r = tell(txn, place_of_collection(home.id), object(OBJECT_PAIR, after.id), &before, &after);
+	if (before.shown != after.shown)
+		r = tell_home(txn, &home);
+	if (r == 0)
+		r = tell(txn, place_of_collection(home.id, home.life), object(OBJECT_PAIR, after.id), &before, &after);
 	if (r == 0 && before.shown)
 		r = tell_pair_siblings(txn, &home, &before);
 	if (r == 0 && after.shown)
 		r = tell_pair_siblings(txn, &home, &after);
-	if (r == 0 && before.shown != after.shown)
-		r = tell_home(txn, &home);
 	return r;
 }
 

@@ -22,7 +22,7 @@ struct collection {
 	struct uuid uuid;
 	const char *name; /* as typed, UTF-8 title */
 	size_t name_len;
-	uint32_t life;    /* how often it came back on this device: the generation of its inode, whose number stays the same */
+	uint32_t life;    /* how often it came back on this device: part of its number (store/object.h) */
 	bool shown;
 };
 

@@ -59,7 +59,8 @@ static int tell_pairs_with(struct txn *txn, const uint8_t *content)
 		return r;
 	bind_blob(stmt, 1, content, HASH128_LEN);
 	while ((r = stmt_step(stmt)) == 0) {
-		r = txn_notice(txn, NOTICE_NAME, place_of_collection(sqlite3_column_int64(stmt, 1)),
+		uint32_t life = (uint32_t)sqlite3_column_int64(stmt, 3);
+		r = txn_notice(txn, NOTICE_NAME, place_of_collection(sqlite3_column_int64(stmt, 1), life),
 			       object(OBJECT_PAIR, sqlite3_column_int64(stmt, 0)),
 			       (const char *)sqlite3_column_text(stmt, 2), (size_t)sqlite3_column_bytes(stmt, 2), true);
 		if (r < 0)

@@ -20,6 +20,7 @@
 struct home {
 	enum collection_kind kind;
 	struct uuid uuid;
+	uint64_t place;
 	bool shown;
 };
 
@@ -31,7 +32,12 @@ static int read_home(struct txn *txn, int64_t collection, struct home *ret_home)
 
 	if (r < 0)
 		return r;
-	*ret_home = (struct home){ .kind = c.kind, .uuid = c.uuid, .shown = c.shown };
+	*ret_home = (struct home){
+		.kind = c.kind,
+		.uuid = c.uuid,
+		.place = place_of_collection(c.id, c.life),
+		.shown = c.shown,
+	};
 	return 0;
 }
 
@@ -258,15 +264,15 @@ static int exchange_ids(struct txn *txn, int64_t a, int64_t b)
 
 /* What the kernel cannot know of its own rename: that a link of another name went with it, and that the target of the link
  * may read differently from its new place. */
-static int tell_move(struct txn *txn, const struct known *moved, const struct known *merged, int64_t collection,
+static int tell_move(struct txn *txn, const struct known *moved, const struct known *merged, uint64_t place,
 		     const char *name, size_t len)
 {
-	uint64_t place = place_of_collection(collection), self = object(OBJECT_PAIR, moved->id);
+	uint64_t self = object(OBJECT_PAIR, moved->id);
 	int r = 0;
 
 	if (merged->live)
 		r = txn_notice(txn, NOTICE_NAME, place, self, merged->name, merged->name_len, true);
-	if (r == 0 && (moved->collection == COLLECTION_FAVORITES_ID || collection == COLLECTION_FAVORITES_ID))
+	if (r == 0 && (moved->collection == COLLECTION_FAVORITES_ID || place == OBJECT_FAVORITES))
 		r = txn_notice(txn, NOTICE_ATTR, place, self, name, len, true);
 	return r;
 }
@@ -313,7 +319,7 @@ int pair_move(struct txn *txn, int64_t id, int64_t collection, const char *name,
 		r = oplog_commit(txn, &set);
 	if (r == 0 && (r = is_in(txn, collection, &known.entry, &now)) >= 0)
 		r = exchange_ids(txn, id, now);
-	return r < 0 ? r : tell_move(txn, &known, &there, collection, name, len);
+	return r < 0 ? r : tell_move(txn, &known, &there, to.place, name, len);
 }
 
 /* --- several --- */

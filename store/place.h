@@ -13,7 +13,7 @@ static inline uint64_t place_of_kind(enum collection_kind kind)
 }
 
 /* The directory that lists the links of a collection. */
-static inline uint64_t place_of_collection(int64_t collection)
+static inline uint64_t place_of_collection(int64_t collection, uint32_t life)
 {
-	return collection == COLLECTION_FAVORITES_ID ? OBJECT_FAVORITES : object(OBJECT_COLLECTION, collection);
+	return collection == COLLECTION_FAVORITES_ID ? OBJECT_FAVORITES : object_of_collection(collection, life);
 }

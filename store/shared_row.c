@@ -79,6 +79,7 @@ int shared_row_collection(struct txn *txn, enum collection_kind kind, const stru
 		take_stamp(stmt, 3, &ret_row->fields[COLLECTION_NAME]);
 		ret_row->fields[COLLECTION_LIVE].number = (uint64_t)sqlite3_column_int64(stmt, 4);
 		take_stamp(stmt, 5, &ret_row->fields[COLLECTION_LIVE]);
+		ret_row->life = (uint32_t)sqlite3_column_int64(stmt, 6);
 	}
 	return 0;
 }
@@ -101,6 +102,7 @@ int shared_row_home(struct txn *txn, enum collection_kind kind, const struct uui
 		ret_home->live = sqlite3_column_int(stmt, 1) == 1;
 		shared_row_name(stmt, 2, ret_home->name, &ret_home->name_len);
 		ret_home->shown = sqlite3_column_int(stmt, 3) == 1;
+		ret_home->life = (uint32_t)sqlite3_column_int64(stmt, 4);
 		return 0;
 	}
 	if (r < 0)

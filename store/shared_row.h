@@ -25,6 +25,7 @@ struct held {
 /* A row. Not all kinds fill all of it. */
 struct shared_row {
 	int64_t id; /* 0: there was no row */
+	uint32_t life; /* of a collection */
 	bool shown;
 	char name[TEXT_NAME_MAX + 1];
 	size_t name_len;
@@ -45,6 +46,7 @@ void shared_row_name(sqlite3_stmt *stmt, int column, char ret_name[TEXT_NAME_MAX
 struct home { /* the collection of a pair */
 	int64_t id;
 	enum collection_kind kind;
+	uint32_t life;
 	bool live;  /* its own register */
 	bool shown; /* before the change */
 	char name[TEXT_NAME_MAX + 1];

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Eight processes of mkdir, ln -s, mv, rm and ls on the same directories; then `shelf check` is clean and the kernel's
-caches hold what a fresh mount shows.
+caches hold what a fresh mount shows. And tags that are removed and made again while others stand in them.
 
     SHELF_STRESS_SECONDS  how long (10)
 """
@@ -41,10 +41,10 @@ class Worker:
     def file(self):
         return f"f{self.random.randrange(FILES)}"
 
-    def try_(self, allowed, call, *args):
+    def try_(self, allowed, call, *args, **kwargs):
         self.count += 1
         start = time.monotonic()
-        got = lib.errno_of(call, *args)
+        got = lib.errno_of(call, *args, **kwargs)
         took = time.monotonic() - start
         if got and got not in allowed:
             self.say(f"{call.__name__}{args}: {lib.name_of(got)}")
@@ -114,15 +114,55 @@ class Worker:
         else:
             self.try_((ENOENT,), read_file, os.path.join(self.home.shown, self.file()))
 
+    def calls(self):
+        return ([self.mkdir] * 3 + [self.rmdir] + [self.symlink] * 6 + [self.unlink] * 2 + [self.rename_link] * 4
+                + [self.rename_exclusively, self.rename_folder, self.remove_folder] + [self.list] * 4 + [self.read] * 3
+                + ([self.real] * 10 if self.number == 0 else []))
+
     def run(self, until):
-        calls = [self.mkdir] * 3 + [self.rmdir] + [self.symlink] * 6 + [self.unlink] * 2 + [self.rename_link] * 4 + [
-            self.rename_exclusively, self.rename_folder, self.remove_folder] + [self.list] * 4 + [self.read] * 3
-        if self.number == 0:
-            calls += [self.real] * 10
+        calls = self.calls()
         while time.monotonic() < until:
             self.random.choice(calls)()
         with open(self.report + ".count", "w", encoding="utf-8") as f:
             f.write(str(self.count))
+
+
+class Visitor(Worker):
+    """Remakes and renames two tags (the odd ones), or goes into them and looks around."""
+
+    def __init__(self, home, number):
+        super().__init__(home, number)
+        self.folders = ["tags/t0", "tags/t1"]
+
+    def look(self):
+        self.try_((ENOENT,), os.listdir, self.path(self.folder()))
+
+    def open(self):
+        try:
+            folder = os.open(self.path(self.folder()), os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return
+        except OSError as e:
+            self.say(f"open: {lib.name_of(e.errno)}")
+            return
+        self.try_((ENOENT,), os.listdir, folder)
+        self.try_((ENOENT,), os.lstat, "l0", dir_fd=folder)
+        os.close(folder)
+
+    def stand(self):
+        if self.try_((ENOENT,), os.chdir, self.path(self.folder())):
+            for _ in range(20):
+                self.try_((), os.stat, ".")
+                self.try_((ENOENT,), os.listdir, ".")
+                self.try_((ENOENT,), os.lstat, "l0")
+
+    def link_one(self):
+        self.try_((ENOENT, EEXIST), os.symlink, os.path.join(self.home.shown, "f0"), self.path(self.folder(), "l0"))
+
+    def calls(self):
+        if self.number % 2:
+            return [self.mkdir] * 4 + [self.rmdir] * 2 + [self.rename_folder, self.remove_folder, self.link_one]
+        return [self.look, self.open, self.stand]
 
 
 def snapshot(home):
@@ -153,17 +193,17 @@ def stored(home):
     return found
 
 
-def stress(home):
-    """Eight processes on the same directories."""
+def run_workers(home, kind, count, seconds):
+    """Processes of one kind of worker on 30 files; none of them hangs or has a complaint."""
     for i in range(FILES):
         write_file(os.path.join(home.real, f"f{i}"), f"content of {i}")
     home.ready()
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + seconds
     children = {}
-    for number in range(WORKERS):
+    for number in range(count):
         pid = os.fork()
         if pid == 0:
-            worker = Worker(home, number)
+            worker = kind(home, number)
             try:
                 worker.run(until)
                 os._exit(0)
@@ -187,13 +227,25 @@ def stress(home):
             lib.errno_of(os.kill, pid, signal.SIGKILL)
         raise
     calls = 0
-    for number in range(WORKERS):
+    for number in range(count):
         report = os.path.join(home.dir, f"worker-{number}")
         lines = open(report, encoding="utf-8").read().splitlines() if os.path.exists(report) else []
         check(not lines, f"worker {number}: {len(lines)} complaints, such as\n    " + "\n    ".join(lines[:8]))
         calls += int(open(report + ".count", encoding="utf-8").read()) if os.path.exists(report + ".count") else 0
-    print(f"  {calls} calls in {SECONDS:g} s")
-    check(calls > WORKERS * 10, "the workers did something")
+    print(f"  {calls} calls in {seconds:g} s")
+    check(calls > count * 10, "the workers did something")
+
+
+def lives(home):
+    """Tags are removed and made again while others list them, open them and stand in them."""
+    run_workers(home, Visitor, 4, 2)
+    home.alive("the mount answers after it")
+    home.check_clean("while mounted")
+
+
+def stress(home):
+    """Eight processes on the same directories."""
+    run_workers(home, Worker, WORKERS, SECONDS)
     if not home.alive("the mount answers after it"):
         return
     home.check_clean("while mounted")
@@ -206,11 +258,16 @@ def stress(home):
         before, state["warm"] = state.get("warm"), snapshot(home)
         return before == state["warm"] and '"unhashed": 0' in home.shelf("-l", home.lib, "status", "--json").replace('":0', '": 0')
 
-    check(lib.poll(settled, 20, every=0.3), "the mount comes to rest")
+    def comes_to_rest(text):
+        if not check(lib.poll(settled, 20, every=0.3), text):
+            print("  " + home.shelf("-l", home.lib, "status", "--json"))
+            equal(snapshot(home), state.get("warm"), f"{text}: two looks at it")
+
+    comes_to_rest("the mount comes to rest")
     warm, rows = state.pop("warm"), {"warm": stored(home)}
     home.unmount()
     home.mount()
-    check(lib.poll(settled, 20, every=0.3), "the fresh mount comes to rest")
+    comes_to_rest("the fresh mount comes to rest")
     fresh, rows["fresh"] = state["warm"], stored(home)
     for name in (k for k in warm.keys() | fresh.keys() if warm.get(k) != fresh.get(k)):
         for when in rows:
@@ -220,4 +277,4 @@ def stress(home):
     home.check_clean("after a remount")
 
 
-lib.run(stress)
+lib.run(lives, stress)

@@ -708,6 +708,43 @@ static void test_notices(void **state)
 	assert_string_equal(noticed, "");
 }
 
+/* A tag that comes back is another directory, be it made again or brought back by a link from elsewhere. */
+static void test_notices_of_each_life(void **state)
+{
+	struct library *l = *state;
+	int64_t loc = library_location(l, "pics"), x = library_file(l, loc, library_root(l, loc), "x", 3);
+	int64_t t = library_tag(l, "t"), other = library_tag(l, "other"), pair = 0, moved = 0;
+
+	store_subscribe(l->store, note, NULL);
+	for (uint32_t life = 0; life < 3; life++) {
+		uint64_t place = object_of_collection(t, life);
+
+		noticed[0] = '\0';
+		if (life == 2)
+			remote_pair(l, "t", library_uuid(l, x), "n", 1, stamp_of(l, UINT64_C(1) << 62, 7));
+		else
+			assert_int_equal(library_pair(l, t, x, "n", &pair), 0);
+		expect_notice(place, "listing", "");
+		if (life == 2)
+			break;
+		noticed[0] = '\0';
+		assert_int_equal(CALL(l, do_pair_remove, .id = pair), 0);
+		expect_notice(place, "name", "n");
+		/* The link that it merges with has another name, of which the kernel cannot know. */
+		assert_int_equal(library_pair(l, t, x, "n", &pair), 0);
+		assert_int_equal(library_pair(l, other, x, "m", &moved), 0);
+		noticed[0] = '\0';
+		assert_int_equal(CALL(l, do_pair_move, .id = moved, .other = t, .name = "k"), 0);
+		expect_notice(place, "name", "n");
+		assert_int_equal(CALL(l, do_pair_remove, .id = moved), 0);
+		assert_int_equal(CALL(l, do_remove, .id = t), 0);
+		if (life == 0)
+			assert_int_equal(library_tag(l, "t"), t);
+	}
+	store_subscribe(l->store, NULL, NULL);
+	assert_string_equal(links(l, t), "n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -733,6 +770,7 @@ int main(void)
 		TEST(test_rows_of_the_device_leave_the_log_alone),
 		TEST(test_rollback_takes_the_record_too),
 		TEST(test_notices),
+		TEST(test_notices_of_each_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
