@@ -433,6 +433,8 @@ static void test_what_a_set_back_library_changed(void **state)
 	assert_int_equal(s.position, 1);
 	exchange_pull(&l[0], &l[1], &s, 10);
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM collection WHERE name = 'since' AND live = 1"), 1);
+	exchange_all(&l[0], &l[1], 100);
+	exchange_all(&l[1], &l[0], 100);
 	exchange_assert_equal(&l[0], &l[1]);
 }
 
