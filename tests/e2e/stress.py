@@ -243,12 +243,25 @@ def lives(home):
     home.check_clean("while mounted")
 
 
+def told_of_all(home):
+    """The kernel is told of changes in their order, and a listing that it keeps shows nothing new before: so when one shows
+    a tag that a command made, everything before it was told, too."""
+    tags = os.path.join(home.mnt, "tags")
+    for name in os.listdir(home.real)[:1]:
+        os.listdir(tags)
+        home.shelf("-l", home.lib, "tag", "add", "made last", os.path.join(home.real, name))
+        start = time.monotonic()
+        lib.within(20, "the kernel is told of everything", lambda: "made last" in os.listdir(tags))
+        print(f"  the kernel knows all after {time.monotonic() - start:.1f} s")
+
+
 def stress(home):
     """Eight processes on the same directories."""
     run_workers(home, Worker, WORKERS, SECONDS)
     if not home.alive("the mount answers after it"):
         return
     home.check_clean("while mounted")
+    told_of_all(home)
     same_links = lambda: lib.listing(home.real) == lib.listing(home.shown)
     lib.within(5, "the real folder is in the mount", same_links)
     state = {}
