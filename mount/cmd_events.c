@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "index/index.h"
 #include "mount/command.h"
 #include "mount/devices.h"
+#include "mount/event_cells.h"
 #include "mount/library.h"
 #include "mount/location_list.h"
 #include "mount/network.h"
@@ -28,17 +28,11 @@ struct listing {
 static int put_event(void *arg, const struct event *event)
 {
 	struct listing *l = arg;
-	time_t seconds = (time_t)(event->at_ms / 1000);
-	char when[32];
-	struct tm tm;
 
-	localtime_r(&seconds, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	table_cell(&l->table, when);
-	table_cell(&l->table, event->level);
-	table_cell(&l->table, event->text);
-	buf_printf(&l->json, "%s\n  {\"id\": %lld, \"at_ms\": %lld, \"level\": ", l->first ? "" : ",", (long long)event->id,
-		   (long long)event->at_ms);
+	event_cells(event, &l->table);
+	buf_printf(&l->json, "%s\n  {\"id\": %lld, \"at_ms\": %lld, \"times\": %lld, \"last_ms\": %lld, \"level\": ",
+		   l->first ? "" : ",", (long long)event->id, (long long)event->at_ms, (long long)event->times,
+		   (long long)event->last_ms);
 	buf_json(&l->json, event->level, strlen(event->level));
 	buf_append_str(&l->json, ", \"text\": ");
 	buf_json(&l->json, event->text, strlen(event->text));

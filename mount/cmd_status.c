@@ -2,13 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "index/index.h"
 #include "mount/command.h"
+#include "mount/event_cells.h"
 #include "mount/library.h"
 #include "mount/devices.h"
 #include "mount/location_list.h"
@@ -90,16 +90,7 @@ static int read_summary(struct call *call, struct summary *summary)
 
 static int put_event(void *arg, const struct event *event)
 {
-	struct table *table = arg;
-	time_t seconds = (time_t)(event->at_ms / 1000);
-	char when[32];
-	struct tm tm;
-
-	localtime_r(&seconds, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	table_cell(table, when);
-	table_cell(table, event->level);
-	table_cell(table, event->text);
+	event_cells(event, arg);
 	return 0;
 }
 

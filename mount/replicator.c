@@ -3,10 +3,7 @@
  *
  * Jobs and commits of other threads end in one order and are heard of in another. So the core is never told a vector
  * that was read when they ended: each report reads it anew, on the loop, and what the core holds never goes back.
- * Positions and sums are of one read transaction, or a peer at equal positions would seem to have other rows.
- *
- * Messages go through their peer's outbox, in order, as fast as the node takes them and its limit allows. The core bounds
- * what is on its way to one peer, so an outbox is small; one that grows beyond OUTBOX_BYTES ends the connection. */
+ * Positions and sums are of one read transaction, or a peer at equal positions would seem to have other rows. */
 #include "mount/replicator.h"
 
 #include <errno.h>
@@ -18,7 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "mount/outbox.h"
+#include "mount/outboxes.h"
 #include "mount/sync_events.h"
 #include "store/ack.h"
 #include "store/replica.h"
@@ -30,20 +27,13 @@
 #define CLAIMS_MAX    3 /* epochs because of what a peer claims, in CLAIMS_MS */
 #define CLAIMS_MS    (10 * 60 * 1000)
 
-struct correspondent { /* one for each peer that was ever up */
-	struct uuid peer;
-	struct outbox box;
-	struct correspondent *next;
-};
-
 struct replicator {
 	struct replicator_opts opts;
 	struct core *core;
 	uv_timer_t wake;
 	uv_timer_t save; /* of acknowledgements */
 	uint64_t acks_saved; /* revision of those in sync.db */
-	struct correspondent *correspondents;
-	uv_timer_t pace; /* of limits */
+	struct outboxes outboxes;
 	unsigned jobs;
 	unsigned handles;   /* that are not closed yet */
 	bool epoch_running; /* a job begins an epoch: what is committed meanwhile is told with its result */
@@ -72,86 +62,6 @@ static struct core_now now_of(void)
 }
 
 static void pump(struct replicator *r);
-
-/* --- sending --- */
-
-static struct outbox *outbox_of(struct replicator *r, const struct uuid *peer)
-{
-	struct correspondent *c;
-
-	for (c = r->correspondents; c; c = c->next)
-		if (uuid_cmp(&c->peer, peer) == 0)
-			return &c->box;
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		return NULL;
-	c->peer = *peer;
-	outbox_init(&c->box);
-	c->next = r->correspondents;
-	r->correspondents = c;
-	return &c->box;
-}
-
-/* Messages come in order or not at all: a connection that loses one ends. */
-static void tell_unsent(struct replicator *r, const struct uuid *peer, int result)
-{
-	if (result >= 0 || result == -ENOTCONN)
-		return;
-	log_warn("a message could not be sent: %s", err_str(result));
-	r->opts.close(r->opts.arg, peer);
-}
-
-static void pace(uv_timer_t *timer);
-
-/* Sends what may go. */
-static void flush(struct replicator *r, const struct uuid *peer, struct outbox *box)
-{
-	const struct buf *bytes;
-	int result = 0;
-
-	while (result >= 0 && (bytes = outbox_first(box))) {
-		uint64_t wait_ms = outbox_wait_ms(box, clock_monotonic_ms());
-
-		if (wait_ms > 0) {
-			if (!uv_is_active((uv_handle_t *)&r->pace) || uv_timer_get_due_in(&r->pace) > wait_ms)
-				uv_timer_start(&r->pace, pace, wait_ms, 0);
-			return;
-		}
-		result = r->opts.send(r->opts.arg, peer, bytes->data, bytes->len);
-		if (result == -EAGAIN)
-			return;
-		outbox_count(box, bytes->len);
-		outbox_drop(box); /* what comes after a gap is of no use: an error ends it */
-	}
-	tell_unsent(r, peer, result);
-}
-
-static void pace(uv_timer_t *timer)
-{
-	struct replicator *r = timer->data;
-
-	for (struct correspondent *c = r->correspondents; c; c = c->next)
-		flush(r, &c->peer, &c->box);
-}
-
-static void send_message(struct replicator *r, const struct uuid *peer, struct buf *bytes)
-{
-	struct outbox *box = outbox_of(r, peer);
-	int result = box ? outbox_put(box, bytes) : -ENOMEM;
-
-	if (result < 0)
-		tell_unsent(r, peer, result);
-	else
-		flush(r, peer, box);
-}
-
-void replicator_writable(struct replicator *r, const struct uuid *peer)
-{
-	struct outbox *box = outbox_of(r, peer);
-
-	if (box)
-		flush(r, peer, box);
-}
 
 /* --- jobs --- */
 
@@ -389,7 +299,7 @@ static void carry_out(struct replicator *r, struct effect *e)
 {
 	switch (e->kind) {
 	case EFFECT_SEND:
-		send_message(r, &e->peer, &e->bytes);
+		outboxes_put(&r->outboxes, &e->peer, &e->bytes);
 		break;
 	case EFFECT_CLOSE:
 		r->opts.close(r->opts.arg, &e->peer);
@@ -447,30 +357,21 @@ static void pump(struct replicator *r)
 
 void replicator_up(struct replicator *r, const struct uuid *peer)
 {
-	struct outbox *box = outbox_of(r, peer);
-
-	if (box)
-		outbox_clear(box);
+	outboxes_clear(&r->outboxes, peer);
 	core_peer_up(r->core, now_of(), peer);
 	pump(r);
 }
 
 void replicator_down(struct replicator *r, const struct uuid *peer)
 {
-	struct outbox *box = outbox_of(r, peer);
-
-	if (box)
-		outbox_clear(box);
+	outboxes_clear(&r->outboxes, peer);
 	core_peer_down(r->core, now_of(), peer);
 	pump(r);
 }
 
 void replicator_message(struct replicator *r, const struct uuid *peer, const void *message, size_t len)
 {
-	struct outbox *box = outbox_of(r, peer);
-
-	if (box)
-		outbox_count(box, len);
+	outboxes_came(&r->outboxes, peer, len);
 	core_message(r->core, now_of(), peer, message, len);
 	pump(r);
 }
@@ -484,6 +385,11 @@ void replicator_committed(struct replicator *r)
 	pump(r);
 }
 
+void replicator_writable(struct replicator *r, const struct uuid *peer)
+{
+	outboxes_flush(&r->outboxes, peer);
+}
+
 void replicator_members(struct replicator *r, const struct uuid *members, size_t count, const void *registers,
 			size_t len)
 {
@@ -495,10 +401,7 @@ static const uint8_t state_kinds[] = {MODEL_LOCATION, MODEL_ENTRY, MODEL_AUDIT, 
 
 void replicator_set(struct replicator *r, const struct uuid *peer, const struct peer_settings *settings)
 {
-	struct outbox *box = outbox_of(r, peer);
-
-	if (box)
-		outbox_limit(box, settings->limit_bytes, clock_monotonic_ms());
+	outboxes_limit(&r->outboxes, peer, settings->limit_bytes);
 	core_enable_peer(r->core, now_of(), peer, settings->sync);
 	for (size_t i = 0; i < sizeof(state_kinds); i++)
 		core_take(r->core, now_of(), peer, state_kinds[i],
@@ -569,8 +472,9 @@ int replicator_new(const struct replicator_opts *opts, struct replicator **ret_r
 	}
 	uv_timer_init(opts->loop, &r->wake);
 	uv_timer_init(opts->loop, &r->save);
-	uv_timer_init(opts->loop, &r->pace);
-	r->wake.data = r->save.data = r->pace.data = r;
+	r->wake.data = r->save.data = r;
+	r->outboxes = (struct outboxes){.send = opts->send, .close = opts->close, .arg = opts->arg};
+	outboxes_init(&r->outboxes, opts->loop);
 	r->handles = 3;
 	*ret_replicator = r;
 	pump(r);
@@ -581,12 +485,7 @@ static void finish(struct replicator *r)
 {
 	if (r->jobs > 0 || r->handles > 0)
 		return;
-	while (r->correspondents) {
-		struct correspondent *c = r->correspondents;
-		r->correspondents = c->next;
-		outbox_clear(&c->box);
-		free(c);
-	}
+	outboxes_release(&r->outboxes);
 	core_free(r->core);
 	if (r->done)
 		r->done(r->done_arg);
@@ -609,7 +508,7 @@ void replicator_close(struct replicator *r, void (*done)(void *arg), void *arg)
 	r->done_arg = arg;
 	uv_close((uv_handle_t *)&r->wake, on_closed);
 	uv_close((uv_handle_t *)&r->save, on_closed);
-	uv_close((uv_handle_t *)&r->pace, on_closed);
+	outboxes_close(&r->outboxes, on_closed, r);
 }
 
 /* --- looking --- */

@@ -10,7 +10,7 @@
 #include "store/internal.h"
 #include "store/sync_db.h"
 
-static const char list_sql[] = "SELECT id, at_ms, level, text FROM"
+static const char list_sql[] = "SELECT id, at_ms, level, text, times, last_ms FROM"
 			       " (SELECT * FROM event ORDER BY id DESC LIMIT ?1) ORDER BY id";
 
 /* --- adding --- */
@@ -55,6 +55,8 @@ static int event_list_add(struct event_list *list, sqlite3_stmt *stmt)
 	list->items[list->count++] = (struct event){
 	    .id = sqlite3_column_int64(stmt, 0),
 	    .at_ms = sqlite3_column_int64(stmt, 1),
+	    .times = sqlite3_column_int64(stmt, 4),
+	    .last_ms = sqlite3_column_int64(stmt, 5),
 	    .level = copy,
 	    .text = copy + level_len + 1,
 	};

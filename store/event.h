@@ -9,6 +9,8 @@
 struct event {
 	int64_t id;
 	int64_t at_ms;
+	int64_t times; /* that it came, one after the other; the last at last_ms */
+	int64_t last_ms;
 	const char *level; /* "info", "warning", "error" */
 	const char *text;
 };

@@ -18,7 +18,7 @@ struct schema {
 extern const struct schema schema_catalogue; /* database.db */
 extern const struct schema schema_sync;	     /* sync.db: never migrated, made anew; raise its version when it changes */
 
-#define SYNC_DB_VERSION 3
+#define SYNC_DB_VERSION 4
 
 /* Fills an empty database. In one transaction; the connection must not be in one. */
 int migrate_create(sqlite3 *connection, const struct schema *schema);

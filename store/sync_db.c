@@ -15,15 +15,18 @@
 #include "store/internal.h"
 #include "store/migrate.h"
 
-static const char insert_sql[] = "INSERT INTO event (at_ms, level, text) VALUES (?1, ?2, ?3)";
+/* What repeats the newest event is counted on it. */
+static const char repeat_sql[] = "UPDATE event SET times = times + 1, last_ms = ?1"
+				 " WHERE id = (SELECT max(id) FROM event) AND level = ?2 AND text = ?3";
+static const char insert_sql[] = "INSERT INTO event (at_ms, last_ms, level, text) VALUES (?1, ?1, ?2, ?3)";
 static const char trim_sql[] = "DELETE FROM event WHERE id <= last_insert_rowid() - ?1";
 
 /* --- events: here, as a file that was made anew says so --- */
 
-static int insert_row(sqlite3 *connection, const char *level, const char *text)
+static int write_row(sqlite3 *connection, const char *sql, const char *level, const char *text)
 {
 	_cleanup_(stmt_finalize) sqlite3_stmt *stmt = NULL;
-	int r = sqlite3_prepare_v2(connection, insert_sql, -1, &stmt, NULL);
+	int r = sqlite3_prepare_v2(connection, sql, -1, &stmt, NULL);
 
 	if (r != SQLITE_OK)
 		return connection_error(connection, r);
@@ -53,9 +56,12 @@ int sync_db_add_event(sqlite3 *connection, const char *level, const char *text)
 	r = connection_exec(connection, "BEGIN IMMEDIATE");
 	if (r < 0)
 		return r;
-	r = insert_row(connection, level, text);
-	if (r >= 0)
-		r = trim_rows(connection);
+	r = write_row(connection, repeat_sql, level, text);
+	if (r >= 0 && sqlite3_changes(connection) == 0) {
+		r = write_row(connection, insert_sql, level, text);
+		if (r >= 0)
+			r = trim_rows(connection);
+	}
 	if (r >= 0)
 		r = connection_exec(connection, "COMMIT");
 	if (r < 0 && !sqlite3_get_autocommit(connection))

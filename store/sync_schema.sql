@@ -5,7 +5,9 @@ CREATE TABLE event (
 	id    INTEGER PRIMARY KEY AUTOINCREMENT,
 	at_ms INTEGER NOT NULL,
 	level TEXT NOT NULL, -- info, warning, error
-	text  TEXT NOT NULL
+	text  TEXT NOT NULL,
+	times   INTEGER NOT NULL DEFAULT 1, -- that it came, with no other between; at_ms is the first ...
+	last_ms INTEGER NOT NULL            -- ... and this the last
 ) STRICT;
 
 -- One row for each device that something is known of or set for; others have the defaults.

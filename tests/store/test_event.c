@@ -41,7 +41,11 @@ static int tell(void *arg, const struct event *event)
 
 	assert_true(event->id > told->last_id && event->at_ms > 0);
 	told->last_id = event->id;
-	buf_printf(&told->text, "%s %s\n", event->level, event->text);
+	assert_true(event->times > 1 || event->last_ms == event->at_ms);
+	buf_printf(&told->text, "%s %s", event->level, event->text);
+	if (event->times > 1)
+		buf_printf(&told->text, " x%lld", (long long)event->times);
+	buf_append_str(&told->text, "\n");
 	return ++told->count == told->max;
 }
 
@@ -53,6 +57,18 @@ static void assert_events(struct library *l, unsigned limit, unsigned max, const
 	assert_int_equal(event_list(l->store, limit, tell, &told), 0);
 	text = buf_take_str(&told.text);
 	assert_string_equal(text, expected);
+}
+
+/* A full disk says so every few seconds: once is enough. */
+static void test_what_repeats_is_counted(void **state)
+{
+	static const char *const texts[] = {"disk", "disk", "disk", "other", "disk", "disk"};
+	struct library *l = *state;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		assert_int_equal(event_add(l->store, "error", texts[i]), 0);
+	assert_int_equal(event_add(l->store, "info", "disk"), 0);
+	assert_events(l, 10, 0, "error disk x3\nerror other\nerror disk x2\ninfo disk\n");
 }
 
 static void test_add_and_list(void **state)
@@ -132,7 +148,7 @@ static int insert_thousands(sqlite3 *connection)
 {
 	return connection_exec(connection,
 			       "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10050)"
-			       " INSERT INTO event (at_ms, level, text) SELECT i, 'info', 'x' FROM n");
+			       " INSERT INTO event (at_ms, last_ms, level, text) SELECT i, i, 'info', 'x' FROM n");
 }
 
 static void test_the_last_are_kept(void **state)
@@ -156,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_add_and_list),
+	    TEST(test_what_repeats_is_counted),
 	    TEST(test_no_lock_is_held_in_a_callback),
 	    TEST(test_missing_sync_db_is_made_anew),
 	    TEST(test_damaged_sync_db_is_made_anew),
