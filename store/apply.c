@@ -285,6 +285,18 @@ static struct shared_row pair_after(struct txn *txn, const struct change *change
 	return after;
 }
 
+/* The content stands in for an entry that is gone: a link that has another one may lead elsewhere, come or go. */
+static int tell_content(struct txn *txn, const struct change *change, const struct applied *by, uint64_t place,
+			const struct shared_row *before, const struct shared_row *after)
+{
+	struct value value = shared_row_value(before, change, PAIR_CONTENT);
+
+	if (!before->shown || !after->shown || !(change->fields & 1u << PAIR_CONTENT) || !wins(change, PAIR_CONTENT, by, before) ||
+	    value_cmp(change->model->fields[PAIR_CONTENT].type, &change->values[PAIR_CONTENT], &value) == 0)
+		return 0;
+	return txn_notice(txn, NOTICE_NAME, place, object(OBJECT_PAIR, after->id), after->name, after->name_len, true);
+}
+
 static int tell_pair_siblings(struct txn *txn, const struct home *home, const struct shared_row *state)
 {
 	int r = 0;
@@ -339,6 +351,8 @@ static int apply_pair(struct txn *txn, const struct change *change, const struct
 		r = tell_home(txn, &home);
 	if (r == 0)
 		r = tell(txn, place_of_collection(home.id, home.life), object(OBJECT_PAIR, after.id), &before, &after);
+	if (r == 0)
+		r = tell_content(txn, change, by, place_of_collection(home.id, home.life), &before, &after);
 	if (r == 0 && before.shown)
 		r = tell_pair_siblings(txn, &home, &before);
 	if (r == 0 && after.shown)
