@@ -265,26 +265,35 @@ static int relist(struct core *core, const struct stream_id *id)
 	return 0;
 }
 
+/* A list that began in a life of its owner that was lost ends where the owner has nothing. */
+static bool is_out_of_reach(const struct stream *mine, const struct stream *its)
+{
+	return !stream_is_whole(mine) && stream_is_whole(its) && mine->head > its->position;
+}
+
 static int compare_state(struct core *core, struct peer *peer, const struct stream *mine)
 {
 	const struct stream *its = vector_find(&peer->vector, &mine->id);
 	struct note *note;
+	bool differ;
 	int r;
 
-	if (!its || uuid_cmp(&peer->device, &mine->id.origin.device) != 0 || mine->listing)
+	if (!its || uuid_cmp(&peer->device, &mine->id.origin.device) != 0)
 		return 0; /* only with the owner: another one may be wrong itself */
 	note = core_note(core, &mine->id);
 	if (!note)
 		return -ENOMEM;
-	if (mine->digest == its->digest || !is_level(&core->own, &peer->vector, &mine->id.origin) ||
-	    !is_level(&peer->vector, &core->own, &mine->id.origin)) {
+	differ = !mine->listing && mine->digest != its->digest && is_level(&core->own, &peer->vector, &mine->id.origin) &&
+		 is_level(&peer->vector, &core->own, &mine->id.origin);
+	if (!differ && !is_out_of_reach(mine, its)) {
 		note->digest_misses = 0;
 		return 0;
 	}
 	if (++note->digest_misses < MISSES_UNTIL_RESYNC)
 		return 0;
 	note->digest_misses = 0;
-	r = core_tell(core, CORE_EVENT_DIGEST, &peer->device, &mine->id, "rows differ at equal positions");
+	r = core_tell(core, CORE_EVENT_DIGEST, &peer->device, &mine->id,
+		      differ ? "rows differ at equal positions" : "the list of its rows would never end");
 	return r < 0 ? r : relist(core, &mine->id);
 }
 

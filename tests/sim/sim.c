@@ -27,6 +27,7 @@ static const uint64_t committed[] = {
     374,			  /* stamps ahead, cut while alone: nobody could take a snapshot */
     1521,			  /* a state stream was compared though its locations were missing */
     1863, 3644, 5458, 6538, 6718, /* a copy restored while the clock is ahead: registers without records */
+    770035540,			  /* a list of a life that was lost ended where its owner has nothing */
 };
 
 /* --- misfortune --- */

@@ -344,8 +344,8 @@ static void tell(const struct world *w, unsigned i, const struct effect *e)
 	int peer = find_device(w, &e->peer);
 
 	if (w->verbose && e->kind == EFFECT_EVENT)
-		printf("%8llu  %u: %s (peer %d, kind %d) %s\n", (unsigned long long)w->now_ms, i,
-		       core_event_name(e->event), peer, e->stream.kind, e->text);
+		printf("%8llu  %u: %s (peer %d, kind %d, owner %u) %s\n", (unsigned long long)w->now_ms, i,
+		       core_event_name(e->event), peer, e->stream.kind, e->stream.origin.device.bytes[0], e->text);
 	if (w->verbose && e->kind == EFFECT_STATE)
 		printf("%8llu  %u: %s\n", (unsigned long long)w->now_ms, i, core_state_name(e->state));
 }
