@@ -56,6 +56,7 @@ struct note {
 	unsigned pieces;
 	uint64_t purge_ms;   /* last purge */
 	unsigned digest_misses;
+	unsigned orphans; /* times in a row that its list ended with rows whose parents had not come */
 };
 
 /* While one piece is being applied, the next is asked for already and waits here: one applied, one on its way. */

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/err.h"
+#include "base/err.h"
 #include "sync/limits.h"
 #include "tests/lib/test.h"
 
@@ -83,6 +85,49 @@ static void a_head_that_runs_away(void **state)
 		row.version++;
 	}
 	assert_int_equal(pieces, PIECES_MAX);
+	assert_banned(s);
+}
+
+/* It says what it has and its list ends with orphans, so many times. How often it was asked. */
+static unsigned give_orphans(struct solo *s, unsigned times)
+{
+	struct row row = solo_location(77, 1);
+	struct stream its = {
+	    .id = solo_stream(&forger, MODEL_LOCATION), .started = WALL_MS << 16, .position = 1, .head = 1};
+	unsigned asked = 0;
+
+	s->apply_fails = -ERR_ORPHANS;
+	for (unsigned i = 0; i < times; i++) {
+		claim(s, &forger, &its);
+		solo_pass(s, 6000);
+		if (s->request == 0)
+			continue;
+		asked++;
+		answer_row(s, &row, 1);
+	}
+	s->apply_fails = 0;
+	return asked;
+}
+
+/* They may be those of a location that was removed meanwhile: that is heard of soon. */
+static void orphans_for_a_while(void **state)
+{
+	struct solo *s = *state;
+	struct row row = solo_location(77, 1);
+
+	assert_int_equal(give_orphans(s, 3), 3);
+	solo_pass(s, 6000);
+	assert_true(s->request != 0);
+	answer_row(s, &row, row.version);
+	assert_int_equal(solo_position(s, &forger, MODEL_LOCATION), row.version);
+	assert_int_equal(s->events[CORE_EVENT_PEER_RULES], 0);
+}
+
+static void orphans_for_ever(void **state)
+{
+	struct solo *s = *state;
+
+	assert_int_equal(give_orphans(s, 4), 4);
 	assert_banned(s);
 }
 
@@ -182,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_cut_in_pieces),	   TEST(a_head_that_runs_away), TEST(a_long_stream_ends),
+	    TEST(orphans_for_a_while),	   TEST(orphans_for_ever),
 	    TEST(a_snapshot_that_goes_on), TEST(lives_without_end),	TEST(lives_of_another_one),
 	};
 
