@@ -398,6 +398,47 @@ static void test_a_location_goes_while_it_is_listed(void **state)
 	exchange_assert_equal(&l[0], &l[1]);
 }
 
+struct slice {
+	const struct range *range;
+	struct applying applying;
+	struct applied applied;
+};
+
+static int do_slice(struct txn *txn, void *arg)
+{
+	struct slice *s = arg;
+
+	return replica_apply_state(txn, s->range, &s->applying, &s->applied);
+}
+
+static int do_relist(struct txn *txn, void *arg)
+{
+	return replica_relist(txn, arg);
+}
+
+/* Between two slices of the first piece of a list the stream begins anew, as a location came back: what the first slice
+ * counted must not be counted again. */
+static void test_a_list_begins_anew_between_slices(void **state)
+{
+	struct library *l = *state;
+	_cleanup_(piece_release) struct piece piece = {.body = BUF_INIT};
+	struct stream s, none;
+	struct range_request q;
+	struct slice slice = {.range = &piece.range};
+
+	fill(&l[0]);
+	s = exchange_own(&l[0], MODEL_ENTRY);
+	none = exchange_held(&l[1], &s.id, s.started);
+	q = exchange_request(&none, 200);
+	assert_int_equal(exchange_read(&l[0], &q, &piece), 0);
+	l[1].store->slice_rows = SLICE;
+	assert_int_equal(library_write(&l[1], do_slice, &slice), 1);
+	assert_int_equal(library_write(&l[1], do_relist, &s.id), 0);
+	assert_int_equal(library_write(&l[1], do_slice, &slice), -ERR_STALE);
+	exchange_all(&l[0], &l[1], 100);
+	exchange_assert_digests(&l[1]);
+}
+
 /* Each names a parent that never comes: the stream does not become whole, and nobody sees them. */
 static void test_parents_that_never_come(void **state)
 {
@@ -560,6 +601,7 @@ int main(void)
 	    TEST(test_a_location_comes_back),
 	    TEST(test_purges_are_sliced),
 	    TEST(test_a_location_goes_while_it_is_listed),
+	    TEST(test_a_list_begins_anew_between_slices),
 	    TEST(test_parents_that_never_come),
 	    TEST(test_a_parent_that_is_missing_later),
 	    TEST(test_entries_without_end),
