@@ -144,6 +144,7 @@ struct core {
 	uint32_t load;
 	bool paused, cutting, epoch_pending;
 	bool clock_confirmed; /* by somebody who is no member yet */
+	bool told_lives;      /* CORE_EVENT_LIVES */
 	enum core_state state, told_state; /* what holds; the last that was told */
 	uint64_t state_ms;		   /* since when it holds */
 };
@@ -211,6 +212,7 @@ void snapshot_refused(struct core *core, struct peer *peer, uint32_t request);
 int snapshot_compare(struct core *core, struct peer *peer); /* digests at equal positions */
 
 /* core_house.c */
+int house_count_lives(struct core *core);
 int house_keep(struct core *core); /* cuts, purges */
 int house_rewound(struct core *core, struct peer *peer, uint64_t started_after);
 int house_check_own(struct core *core,

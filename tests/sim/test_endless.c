@@ -223,12 +223,35 @@ static void lives_of_another_one(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, solo_setup, solo_teardown)
 
+/* Who has had so many is told at home, before anybody refuses it. */
+static void lives_of_this_one(void **state)
+{
+	struct solo *s = *state;
+	struct stream_id id = {.origin = {.device = me}, .kind = STREAM_LOG};
+	struct stream life;
+
+	for (unsigned i = 2; i < LIVES_MAX; i++) {
+		id.origin.epoch = 100 + i;
+		life = stream_none(&id, i);
+		assert_int_equal(vector_set(&s->replica->streams, &life), 0);
+	}
+	solo_reload(s);
+	assert_int_equal(s->events[CORE_EVENT_LIVES], 0);
+	id.origin.epoch++;
+	life = stream_none(&id, LIVES_MAX);
+	assert_int_equal(vector_set(&s->replica->streams, &life), 0);
+	solo_reload(s);
+	solo_reload(s);
+	assert_int_equal(s->events[CORE_EVENT_LIVES], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_cut_in_pieces),	   TEST(a_head_that_runs_away), TEST(a_long_stream_ends),
 	    TEST(orphans_for_a_while),	   TEST(orphans_for_ever),
 	    TEST(a_snapshot_that_goes_on), TEST(lives_without_end),	TEST(lives_of_another_one),
+	    TEST(lives_of_this_one),
 	};
 
 	return cmocka_run_group_tests_name("endless", tests, NULL, NULL);
