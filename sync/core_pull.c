@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "sync/change.h"
 #include "sync/hlc.h"
+#include "sync/model.h"
 #include "sync/record.h"
 
 enum { BUSY_RETRY_MS = 1000, STALE_RETRY_MS = 5000, ORPHANS_MAX = 4 };
@@ -512,15 +513,30 @@ static int note_applied(struct core *core, struct peer *peer, const struct appli
 	return core_tell(core, CORE_EVENT_HELD, peer ? &peer->device : NULL, &applied->stream.id, "");
 }
 
+static bool awaits_locations(struct core *core, const struct origin *origin)
+{
+	const struct stream_id id = {.origin = *origin, .kind = MODEL_LOCATION};
+
+	if (pull_of(core, &id))
+		return true;
+	for (size_t i = 0; i < core->peer_count; i++) {
+		const struct stream *its = vector_find(&core->peers[i]->vector, &id);
+		struct stream own = its ? own_of(core, its) : stream_none(&id, 0);
+
+		if (its && peer_usable(core, core->peers[i]) && is_ahead(its, &own) && is_wanted(core, its))
+			return true;
+	}
+	return false;
+}
+
 /* A location that its owner removed in the middle of the list does that, until it is heard of. What stays so never comes. */
 static int note_orphans(struct core *core, struct peer *peer, const struct stream_id *id, struct note *note)
 {
 	if (!peer || !note)
 		return 0;
-	if (++note->orphans < ORPHANS_MAX) {
-		note->retry_ms = core->now.mono_ms + STALE_RETRY_MS;
+	note->retry_ms = core->now.mono_ms + STALE_RETRY_MS;
+	if (awaits_locations(core, &id->origin) || ++note->orphans < ORPHANS_MAX)
 		return 0;
-	}
 	note->orphans = 0;
 	return peer_ban(core, peer, "entries below folders that never come");
 }

@@ -2,6 +2,7 @@
 #include "tests/sim/solo.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -88,19 +89,33 @@ static void a_head_that_runs_away(void **state)
 	assert_banned(s);
 }
 
-/* It says what it has and its list ends with orphans, so many times. How often it was asked. */
+static struct row folder(void)
+{
+	struct row row = {.model = model_find(MODEL_ENTRY), .key = {77, 0}, .version = 1};
+
+	for (unsigned i = 0; i < row.model->field_count; i++)
+		row.values[i] = (struct value){.bytes = (const uint8_t *)""};
+	row.values[ENTRY_MODE].number = S_IFDIR | 0755;
+	return row;
+}
+
+static struct stream first_of(uint8_t kind)
+{
+	return (struct stream){.id = solo_stream(&forger, kind), .started = WALL_MS << 16, .position = 1, .head = 1};
+}
+
+/* It says what it has and its list of entries ends with orphans, so many times. How often it was asked. */
 static unsigned give_orphans(struct solo *s, unsigned times)
 {
-	struct row row = solo_location(77, 1);
-	struct stream its = {
-	    .id = solo_stream(&forger, MODEL_LOCATION), .started = WALL_MS << 16, .position = 1, .head = 1};
+	struct stream its = first_of(MODEL_ENTRY);
+	struct row row = folder();
 	unsigned asked = 0;
 
 	s->apply_fails = -ERR_ORPHANS;
 	for (unsigned i = 0; i < times; i++) {
 		claim(s, &forger, &its);
 		solo_pass(s, 6000);
-		if (s->request == 0)
+		if (s->request == 0 || s->asked.stream.kind != MODEL_ENTRY)
 			continue;
 		asked++;
 		answer_row(s, &row, 1);
@@ -109,17 +124,28 @@ static unsigned give_orphans(struct solo *s, unsigned times)
 	return asked;
 }
 
-/* They may be those of a location that was removed meanwhile: that is heard of soon. */
 static void orphans_for_a_while(void **state)
 {
 	struct solo *s = *state;
-	struct row row = solo_location(77, 1);
+	struct row row = folder();
 
 	assert_int_equal(give_orphans(s, 3), 3);
 	solo_pass(s, 6000);
 	assert_true(s->request != 0);
 	answer_row(s, &row, row.version);
-	assert_int_equal(solo_position(s, &forger, MODEL_LOCATION), row.version);
+	assert_int_equal(solo_position(s, &forger, MODEL_ENTRY), row.version);
+	assert_int_equal(s->events[CORE_EVENT_PEER_RULES], 0);
+}
+
+/* That they are those of a location that is no more is still to be heard. */
+static void orphans_before_their_location(void **state)
+{
+	struct solo *s = *state;
+	struct stream locations = first_of(MODEL_LOCATION);
+
+	claim(s, &forger, &locations); /* asked for, and on its way */
+	assert_int_equal(s->asked.stream.kind, MODEL_LOCATION);
+	assert_in_range(give_orphans(s, 8), 6, 8);
 	assert_int_equal(s->events[CORE_EVENT_PEER_RULES], 0);
 }
 
@@ -250,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_cut_in_pieces),	   TEST(a_head_that_runs_away), TEST(a_long_stream_ends),
 	    TEST(orphans_for_a_while),	   TEST(orphans_for_ever),
+	    TEST(orphans_before_their_location),
 	    TEST(a_snapshot_that_goes_on), TEST(lives_without_end),	TEST(lives_of_another_one),
 	    TEST(lives_of_this_one),
 	};
