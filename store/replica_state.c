@@ -240,8 +240,8 @@ static int check_owner(const struct incoming *in)
 
 /* --- the position --- */
 
-/* Between two slices the stream may have begun anew (replica_relist): then it has no base, and what earlier slices counted
- * would be counted twice. */
+/* Between two slices the stream may have begun anew (replica_relist): then it has no base, and what earlier slices
+ * counted would be counted twice. */
 static int check_place(const struct range *range, const struct stream *s, bool begun)
 {
 	if (range->listing && !begun)

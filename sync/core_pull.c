@@ -529,7 +529,8 @@ static bool awaits_locations(struct core *core, const struct origin *origin)
 	return false;
 }
 
-/* A location that its owner removed in the middle of the list does that, until it is heard of. What stays so never comes. */
+/* A location that its owner removed in the middle of the list does that, until it is heard of. What stays so never
+ * comes. */
 static int note_orphans(struct core *core, struct peer *peer, const struct stream_id *id, struct note *note)
 {
 	if (!peer || !note)

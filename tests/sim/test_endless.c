@@ -275,8 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_cut_in_pieces),	   TEST(a_head_that_runs_away), TEST(a_long_stream_ends),
-	    TEST(orphans_for_a_while),	   TEST(orphans_for_ever),
-	    TEST(orphans_before_their_location),
+	    TEST(orphans_for_a_while),	   TEST(orphans_for_ever),	TEST(orphans_before_their_location),
 	    TEST(a_snapshot_that_goes_on), TEST(lives_without_end),	TEST(lives_of_another_one),
 	    TEST(lives_of_this_one),
 	};

@@ -370,8 +370,8 @@ static int pull_piece(struct library *from, struct library *to, const struct str
 	return exchange_apply(to, &piece, NULL);
 }
 
-/* Its owner removes a location in the middle of a list. Files that are here already hang on a directory that was to come
- * later, as it changed last, and does not come any more: the owner has done nothing wrong. */
+/* Its owner removes a location in the middle of a list. Files that are here already hang on a directory that was to
+ * come later, as it changed last, and does not come any more: the owner has done nothing wrong. */
 static void test_a_location_goes_while_it_is_listed(void **state)
 {
 	struct library *l = *state;
