@@ -18,6 +18,7 @@ static const struct {
     [ERR_CORRUPT - ERR_FIRST] = {"The database is damaged", EIO},
     [ERR_CUT - ERR_FIRST] = {"The records are no longer in the log", ENODATA},
     [ERR_FORKED - ERR_FIRST] = {"Two histories of one origin", EIO},
+    [ERR_ORPHANS - ERR_FIRST] = {"Rows hang on others that have not come", EIO},
 };
 
 _Static_assert(sizeof(meanings) / sizeof(meanings[0]) == ERR_LAST - ERR_FIRST, "a row for each code");

@@ -16,6 +16,7 @@ enum err {
 	ERR_CORRUPT,           /* the database is damaged */
 	ERR_CUT,               /* the records that were asked for are gone from the log */
 	ERR_FORKED,            /* two histories of one origin: another running hash at the same position */
+	ERR_ORPHANS,	       /* rows hang on others that have not come */
 	ERR_LAST,
 };
 

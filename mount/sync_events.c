@@ -35,6 +35,9 @@ static const struct sentence sentences[] = {
 	{CORE_EVENT_DIGEST, "warning", "%s has other rows than this device at the same point; they are compared anew"},
 	{CORE_EVENT_SNAPSHOT, "info", "all tags and albums were taken over from %s at once"},
 	{CORE_EVENT_LOG_CUT, "info", "the log was cut though not every device has all of it; they catch up by a snapshot"},
+	{CORE_EVENT_LIVES, "error",
+	 "this library was set back so often that other devices will take no more of it: remove this device on another one,"
+	 " and join again"},
 	{CORE_EVENT_REPLICA, "error", "the catalogue could not be read or written; replication tries again"},
 };
 

@@ -240,10 +240,14 @@ static int check_owner(const struct incoming *in)
 
 /* --- the position --- */
 
+/* Between two slices the stream may have begun anew (replica_relist): then it has no base, and what earlier slices
+ * counted would be counted twice. */
 static int check_place(const struct range *range, const struct stream *s, bool begun)
 {
 	if (range->listing && !begun)
 		return range->since == 0 || (s->listing && s->position == range->since) ? 0 : -ERR_STALE;
+	if (range->listing && range->since == 0 && s->base != range->head)
+		return -ERR_STALE;
 	return s->listing == range->listing && s->position >= range->since ? 0 : -ERR_STALE;
 }
 

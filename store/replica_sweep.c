@@ -249,14 +249,14 @@ int replica_entries_doom(struct incoming *in, uint64_t head)
 }
 
 /* The root of a location that came before its entries stays as a stub. Live rows below one that the list lacks are what
- * no owner has. */
+ * no owner has, unless it removed their location while it was listed and that has not been heard of here. */
 static int sweep(struct txn *txn, int64_t id)
 {
 	enum needed needed = NEEDED_NOT;
 	int r = is_needed(txn, id, &needed);
 
 	if (r == 0 && needed == NEEDED_BY_CHILDREN)
-		r = -ERR_MALFORMED;
+		r = -ERR_ORPHANS;
 	return r < 0 ? r : drop(txn, id, needed);
 }
 

@@ -372,6 +372,8 @@ int core_step(struct core *core)
 
 	core->wake_ms = core->now.mono_ms + CORE_HEARTBEAT_MS;
 	r = house_repair_clock(core);
+	if (r == 0)
+		r = house_count_lives(core);
 	for (size_t i = 0; i < core->peer_count && r == 0; i++) {
 		r = push_plan(core, core->peers[i]);
 		if (r == 0)

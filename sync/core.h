@@ -131,6 +131,7 @@ enum core_event {
 	CORE_EVENT_DIGEST,	 /* peer has other rows at the same positions; stream or, for kind 0, all shared rows */
 	CORE_EVENT_SNAPSHOT,	 /* one was taken from peer */
 	CORE_EVENT_LOG_CUT,	 /* by size, though not everybody has it */
+	CORE_EVENT_LIVES,	 /* this device has had LIVES_MAX lives: others take no further one */
 	CORE_EVENT_REPLICA,	 /* the replica failed */
 };
 

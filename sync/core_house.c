@@ -108,6 +108,15 @@ static int cut_by_size(struct core *core)
 	return r < 0 ? r : cut(core, &longest->id, longest->floor + goes);
 }
 
+/* Before others refuse this device: each of its lives has a log. Told once in the life of a process. */
+int house_count_lives(struct core *core)
+{
+	if (core->told_lives || vector_lives(&core->own, &core->opts.self) < LIVES_MAX)
+		return 0;
+	core->told_lives = true;
+	return core_tell(core, CORE_EVENT_LIVES, NULL, NULL, "");
+}
+
 int house_keep(struct core *core)
 {
 	if (core->cutting || core->epoch_pending || core->now.mono_ms < core->retry_ms || core->member_count == 0)

@@ -54,8 +54,9 @@ struct note {
 	uint64_t left;	     /* own streams: the highest head that left this device in a range */
 	struct uuid server;  /* gave the last pieces: so many, none of which was the last one */
 	unsigned pieces;
-	uint64_t purge_ms;   /* last purge */
+	uint64_t purge_ms; /* last purge */
 	unsigned digest_misses;
+	unsigned orphans; /* times in a row that its list ended with rows whose parents had not come */
 };
 
 /* While one piece is being applied, the next is asked for already and waits here: one applied, one on its way. */
@@ -142,7 +143,8 @@ struct core {
 	uint64_t repair_ms;
 	uint32_t load;
 	bool paused, cutting, epoch_pending;
-	bool clock_confirmed; /* by somebody who is no member yet */
+	bool clock_confirmed;		   /* by somebody who is no member yet */
+	bool told_lives;		   /* CORE_EVENT_LIVES */
 	enum core_state state, told_state; /* what holds; the last that was told */
 	uint64_t state_ms;		   /* since when it holds */
 };
@@ -158,7 +160,7 @@ int core_tell(struct core *core, enum core_event event, const struct uuid *peer,
 	      const char *text);
 int core_task(struct core *core, enum task_kind kind, const struct peer *peer, struct task **ret_task);
 bool core_take_task(struct core *core, uint32_t token, struct task *ret_task); /* caller releases covers */
-int core_replace_own(struct core *core, const struct vector *own); /* copied; what moved is to be told */
+int core_replace_own(struct core *core, const struct vector *own);	       /* copied; what moved is to be told */
 struct note *core_note(struct core *core, const struct stream_id *id);	       /* NULL: no memory */
 struct note *core_find_note(const struct core *core, const struct stream_id *id);
 void core_moved(struct core *core, const struct stream *s); /* a stream of `own` is now this */
@@ -210,6 +212,7 @@ void snapshot_refused(struct core *core, struct peer *peer, uint32_t request);
 int snapshot_compare(struct core *core, struct peer *peer); /* digests at equal positions */
 
 /* core_house.c */
+int house_count_lives(struct core *core);
 int house_keep(struct core *core); /* cuts, purges */
 int house_rewound(struct core *core, struct peer *peer, uint64_t started_after);
 int house_check_own(struct core *core,

@@ -36,6 +36,7 @@ const char *core_event_name(enum core_event event)
 	    [CORE_EVENT_DIGEST] = "rows differ at equal positions: resync",
 	    [CORE_EVENT_SNAPSHOT] = "a snapshot was merged",
 	    [CORE_EVENT_LOG_CUT] = "the log was cut by size",
+    [CORE_EVENT_LIVES] = "this device has had too many lives",
 	    [CORE_EVENT_REPLICA] = "the database failed",
 	};
 

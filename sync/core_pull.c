@@ -10,9 +10,10 @@
 #include "base/err.h"
 #include "sync/change.h"
 #include "sync/hlc.h"
+#include "sync/model.h"
 #include "sync/record.h"
 
-enum { BUSY_RETRY_MS = 1000, STALE_RETRY_MS = 5000 };
+enum { BUSY_RETRY_MS = 1000, STALE_RETRY_MS = 5000, ORPHANS_MAX = 4 };
 
 static struct pull *pull_of(struct core *core, const struct stream_id *id)
 {
@@ -504,10 +505,41 @@ static int note_applied(struct core *core, struct peer *peer, const struct appli
 	if (!note)
 		return -ENOMEM;
 	note->noticed_ms = 0;
+	if (stream_is_whole(&applied->stream))
+		note->orphans = 0;
 	if (applied->held_hlc == 0)
 		return 0;
 	note->held_until = hlc_ms(applied->held_hlc) - HLC_AHEAD_MAX_MS;
 	return core_tell(core, CORE_EVENT_HELD, peer ? &peer->device : NULL, &applied->stream.id, "");
+}
+
+static bool awaits_locations(struct core *core, const struct origin *origin)
+{
+	const struct stream_id id = {.origin = *origin, .kind = MODEL_LOCATION};
+
+	if (pull_of(core, &id))
+		return true;
+	for (size_t i = 0; i < core->peer_count; i++) {
+		const struct stream *its = vector_find(&core->peers[i]->vector, &id);
+		struct stream own = its ? own_of(core, its) : stream_none(&id, 0);
+
+		if (its && peer_usable(core, core->peers[i]) && is_ahead(its, &own) && is_wanted(core, its))
+			return true;
+	}
+	return false;
+}
+
+/* A location that its owner removed in the middle of the list does that, until it is heard of. What stays so never
+ * comes. */
+static int note_orphans(struct core *core, struct peer *peer, const struct stream_id *id, struct note *note)
+{
+	if (!peer || !note)
+		return 0;
+	note->retry_ms = core->now.mono_ms + STALE_RETRY_MS;
+	if (awaits_locations(core, &id->origin) || ++note->orphans < ORPHANS_MAX)
+		return 0;
+	note->orphans = 0;
+	return peer_ban(core, peer, "entries below folders that never come");
 }
 
 static int note_refused(struct core *core, struct peer *peer, const struct stream_id *id, int result)
@@ -524,6 +556,8 @@ static int note_refused(struct core *core, struct peer *peer, const struct strea
 		if (note)
 			note->retry_ms = core->now.mono_ms + STALE_RETRY_MS;
 		return peer ? pull_forked(core, peer, id) : 0;
+	case -ERR_ORPHANS:
+		return note_orphans(core, peer, id, note);
 	case -ERR_MALFORMED:
 	case -ERR_TOO_LARGE:
 		return peer ? peer_ban(core, peer, "changes that break the rules") : 0;

@@ -46,7 +46,7 @@
  * An origin or stream that is not known yet begins with stream_none(); its `started` comes from the range.
  * -ERR_MALFORMED and -ERR_TOO_LARGE: the sender breaks the rules. The rules of the range alone (range_check) and whose
  * locations they are come first: then nothing of it is stored. What only the rows together show (a limit of
- * sync/limits.h, parents that never come) ends it with the slice that shows it; what earlier slices stored stays.
+ * sync/limits.h, -ERR_ORPHANS) ends it with the slice that shows it; what earlier slices stored stays.
  *
  * Of a log:
  *   - position < since: -ERR_STALE. position >= upto: nothing to do, success.
@@ -79,8 +79,9 @@
  *     position < head: base = min(base, range.head).
  *   - position has reached head: base = position. If it was a list: rows of the device that are doubtful, or above
  *     head, are swept, and listing ends; until then it is listing at its head, and whoever asks again gets on with it.
- *   - Live entries whose parent is not there when the position has reached head: in a list -ERR_MALFORMED, no owner
- *     has such; else they are listed anew.
+ *   - Live entries whose parent is not there when the position has reached head: in a list -ERR_ORPHANS; else they
+ *     are listed anew. No owner has such rows, but one that removes a location while it is listed leaves them behind,
+ *     until that is heard of, too: the list stays at its head, to be gone on with by an empty range.
  *   - One device has no more rows, tombstones and stubs included, than sync/limits.h allows: -ERR_TOO_LARGE.
  *   - The digest is kept up with each row.
  *

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """One library on every device: changes made here are seen there, with real daemons, mounts and networks."""
 
+import contextlib
 import errno
 import json
 import os
+import sqlite3
 import subprocess
 import time
 
@@ -198,4 +200,39 @@ def taken_out(home):
         trees_equal([a, b])
 
 
-lib.run(live, apart, line, killed, joined_late, paused, taken_out)
+def entries(device):
+    with contextlib.closing(sqlite3.connect(f"file:{device.lib}/database.db?mode=ro", uri=True)) as c:
+        return c.execute("SELECT count(*) FROM entry").fetchone()[0]
+
+
+def removed_while_listed(home):
+    """A location goes while a slow line brings it: its folders changed after their files, so they come last, or never."""
+    with lan.Lan(home) as net:
+        a, b = net.device("desktop"), net.device("laptop")
+        a.create()
+        a.mount()
+        lan.let_in(a, b)
+        b.mount()
+        within(20, "they meet", lambda: a.sees(b) and b.sees(a))
+        b.on("device", "set", "laptop", "sync", "off")
+        many = os.path.join(a.dir, "many")
+        for i in range(30000):
+            if i % 500 == 0:
+                os.makedirs(os.path.join(many, f"folder {i}"))
+            os.mknod(os.path.join(many, f"folder {i - i % 500}", f"file {i}"))
+        a.on("location", "add", many, "--name", "many", timeout=120)
+        for folder, _, _ in os.walk(many):
+            os.utime(folder, (1, 1000000000))
+        a.on("location", "rescan", "many", timeout=120)
+        a.on("device", "set", "laptop", "limit", "100k")
+        b.on("device", "set", "laptop", "sync", "on")
+        within(60, "the first of it is there", lambda: entries(b) > 4000)
+        for i in range(20):  # so that what is told of the removal waits behind other things
+            os.mkdir(os.path.join(a.mnt, "tags", f"tag {i}"))
+        a.on("location", "remove", "many")
+        check(entries(b) < 30000, "it was in the middle")
+        trees_equal([a, b], 60)
+        check_settled([a, b])
+
+
+lib.run(live, apart, line, killed, joined_late, paused, taken_out, removed_while_listed)

@@ -57,7 +57,8 @@ static void carry_out(struct solo *s, struct effect *e)
 		s->closed = e->peer;
 		break;
 	case EFFECT_APPLY:
-		r = memory_ops.apply(s->replica, &e->range, s->now.wall_ms, &applied);
+		r = s->apply_fails < 0 ? s->apply_fails
+				       : memory_ops.apply(s->replica, &e->range, s->now.wall_ms, &applied);
 		core_applied(s->core, s->now, e->token, r, &applied);
 		break;
 	case EFFECT_READ:

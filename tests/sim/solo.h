@@ -31,6 +31,7 @@ struct solo {
 	struct range_request asked; /* the last request for a range, with its number */
 	uint32_t request;
 	unsigned cuts; /* calls until all is cut, if not at once */
+	int apply_fails; /* with this error; 0: it does not */
 	uint64_t cut_upto;
 	enum message_error said; /* the last error that was sent */
 };

@@ -2,8 +2,11 @@
 #include "tests/sim/solo.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/err.h"
+#include "base/err.h"
 #include "sync/limits.h"
 #include "tests/lib/test.h"
 
@@ -83,6 +86,74 @@ static void a_head_that_runs_away(void **state)
 		row.version++;
 	}
 	assert_int_equal(pieces, PIECES_MAX);
+	assert_banned(s);
+}
+
+static struct row folder(void)
+{
+	struct row row = {.model = model_find(MODEL_ENTRY), .key = {77, 0}, .version = 1};
+
+	for (unsigned i = 0; i < row.model->field_count; i++)
+		row.values[i] = (struct value){.bytes = (const uint8_t *)""};
+	row.values[ENTRY_MODE].number = S_IFDIR | 0755;
+	return row;
+}
+
+static struct stream first_of(uint8_t kind)
+{
+	return (struct stream){.id = solo_stream(&forger, kind), .started = WALL_MS << 16, .position = 1, .head = 1};
+}
+
+/* It says what it has and its list of entries ends with orphans, so many times. How often it was asked. */
+static unsigned give_orphans(struct solo *s, unsigned times)
+{
+	struct stream its = first_of(MODEL_ENTRY);
+	struct row row = folder();
+	unsigned asked = 0;
+
+	s->apply_fails = -ERR_ORPHANS;
+	for (unsigned i = 0; i < times; i++) {
+		claim(s, &forger, &its);
+		solo_pass(s, 6000);
+		if (s->request == 0 || s->asked.stream.kind != MODEL_ENTRY)
+			continue;
+		asked++;
+		answer_row(s, &row, 1);
+	}
+	s->apply_fails = 0;
+	return asked;
+}
+
+static void orphans_for_a_while(void **state)
+{
+	struct solo *s = *state;
+	struct row row = folder();
+
+	assert_int_equal(give_orphans(s, 3), 3);
+	solo_pass(s, 6000);
+	assert_true(s->request != 0);
+	answer_row(s, &row, row.version);
+	assert_int_equal(solo_position(s, &forger, MODEL_ENTRY), row.version);
+	assert_int_equal(s->events[CORE_EVENT_PEER_RULES], 0);
+}
+
+/* That they are those of a location that is no more is still to be heard. */
+static void orphans_before_their_location(void **state)
+{
+	struct solo *s = *state;
+	struct stream locations = first_of(MODEL_LOCATION);
+
+	claim(s, &forger, &locations); /* asked for, and on its way */
+	assert_int_equal(s->asked.stream.kind, MODEL_LOCATION);
+	assert_in_range(give_orphans(s, 8), 6, 8);
+	assert_int_equal(s->events[CORE_EVENT_PEER_RULES], 0);
+}
+
+static void orphans_for_ever(void **state)
+{
+	struct solo *s = *state;
+
+	assert_int_equal(give_orphans(s, 4), 4);
 	assert_banned(s);
 }
 
@@ -178,11 +249,35 @@ static void lives_of_another_one(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, solo_setup, solo_teardown)
 
+/* Who has had so many is told at home, before anybody refuses it. */
+static void lives_of_this_one(void **state)
+{
+	struct solo *s = *state;
+	struct stream_id id = {.origin = {.device = me}, .kind = STREAM_LOG};
+	struct stream life;
+
+	for (unsigned i = 2; i < LIVES_MAX; i++) {
+		id.origin.epoch = 100 + i;
+		life = stream_none(&id, i);
+		assert_int_equal(vector_set(&s->replica->streams, &life), 0);
+	}
+	solo_reload(s);
+	assert_int_equal(s->events[CORE_EVENT_LIVES], 0);
+	id.origin.epoch++;
+	life = stream_none(&id, LIVES_MAX);
+	assert_int_equal(vector_set(&s->replica->streams, &life), 0);
+	solo_reload(s);
+	solo_reload(s);
+	assert_int_equal(s->events[CORE_EVENT_LIVES], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_cut_in_pieces),	   TEST(a_head_that_runs_away), TEST(a_long_stream_ends),
+	    TEST(orphans_for_a_while),	   TEST(orphans_for_ever),	TEST(orphans_before_their_location),
 	    TEST(a_snapshot_that_goes_on), TEST(lives_without_end),	TEST(lives_of_another_one),
+	    TEST(lives_of_this_one),
 	};
 
 	return cmocka_run_group_tests_name("endless", tests, NULL, NULL);

@@ -359,6 +359,86 @@ static void forgery_release(struct forgery *f)
 	piece_release(&f->piece);
 }
 
+/* One piece. What applying it returned. */
+static int pull_piece(struct library *from, struct library *to, const struct stream *s, uint32_t max_rows)
+{
+	_cleanup_(piece_release) struct piece piece = {.body = BUF_INIT};
+	struct stream held = exchange_held(to, &s->id, s->started);
+	struct range_request q = exchange_request(&held, max_rows);
+
+	assert_int_equal(exchange_read(from, &q, &piece), 0);
+	return exchange_apply(to, &piece, NULL);
+}
+
+/* Its owner removes a location in the middle of a list. Files that are here already hang on a directory that was to
+ * come later, as it changed last, and does not come any more: the owner has done nothing wrong. */
+static void test_a_location_goes_while_it_is_listed(void **state)
+{
+	struct library *l = *state;
+	int64_t location = fill(&l[0]);
+	struct stream locations = exchange_own(&l[0], MODEL_LOCATION), entries, held;
+	int r = 0;
+
+	assert_int_equal(step_update(l[0].store, library_root(&l[0], location), step_dir(77)), 0);
+	entries = exchange_own(&l[0], MODEL_ENTRY);
+	exchange_pull(&l[0], &l[1], &locations, 1000);
+	assert_int_equal(pull_piece(&l[0], &l[1], &entries, 100), 0);
+	assert_int_equal(step_location_remove(l[0].store, location), 0);
+	for (int i = 0; r == 0 && i < 5; i++)
+		r = pull_piece(&l[0], &l[1], &entries, 100);
+	assert_int_equal(r, -ERR_ORPHANS);
+	assert_int_equal(pull_piece(&l[0], &l[1], &entries, 100), -ERR_ORPHANS); /* not heard of it yet */
+	exchange_pull(&l[0], &l[1], &locations, 1000);
+	assert_int_equal(pull_piece(&l[0], &l[1], &entries, 100), 0);
+	held = exchange_held(&l[1], &entries.id, 0);
+	assert_true(stream_is_whole(&held));
+	exchange_assert_digests(&l[1]);
+	exchange_all(&l[0], &l[1], 1000);
+	exchange_all(&l[1], &l[0], 1000);
+	exchange_assert_equal(&l[0], &l[1]);
+}
+
+struct slice {
+	const struct range *range;
+	struct applying applying;
+	struct applied applied;
+};
+
+static int do_slice(struct txn *txn, void *arg)
+{
+	struct slice *s = arg;
+
+	return replica_apply_state(txn, s->range, &s->applying, &s->applied);
+}
+
+static int do_relist(struct txn *txn, void *arg)
+{
+	return replica_relist(txn, arg);
+}
+
+/* Between two slices of the first piece of a list the stream begins anew, as a location came back: what the first slice
+ * counted must not be counted again. */
+static void test_a_list_begins_anew_between_slices(void **state)
+{
+	struct library *l = *state;
+	_cleanup_(piece_release) struct piece piece = {.body = BUF_INIT};
+	struct stream s, none;
+	struct range_request q;
+	struct slice slice = {.range = &piece.range};
+
+	fill(&l[0]);
+	s = exchange_own(&l[0], MODEL_ENTRY);
+	none = exchange_held(&l[1], &s.id, s.started);
+	q = exchange_request(&none, 200);
+	assert_int_equal(exchange_read(&l[0], &q, &piece), 0);
+	l[1].store->slice_rows = SLICE;
+	assert_int_equal(library_write(&l[1], do_slice, &slice), 1);
+	assert_int_equal(library_write(&l[1], do_relist, &s.id), 0);
+	assert_int_equal(library_write(&l[1], do_slice, &slice), -ERR_STALE);
+	exchange_all(&l[0], &l[1], 100);
+	exchange_assert_digests(&l[1]);
+}
+
 /* Each names a parent that never comes: the stream does not become whole, and nobody sees them. */
 static void test_parents_that_never_come(void **state)
 {
@@ -369,7 +449,7 @@ static void test_parents_that_never_come(void **state)
 	forge(&l[0], MODEL_ENTRY, &f);
 	for (uint64_t i = 0; i < 200; i++)
 		add(&f, 7, i, 1000 + i);
-	assert_int_equal(send(&f, &l[1], 0), -ERR_MALFORMED);
+	assert_int_equal(send(&f, &l[1], 0), -ERR_ORPHANS);
 	held = exchange_held(&l[1], &f.piece.range.stream, 0);
 	assert_false(stream_is_whole(&held));
 	assert_int_equal(step_number(l[1].store, "SELECT count(*) FROM files"), 0);
@@ -393,7 +473,7 @@ static void test_a_parent_that_is_missing_later(void **state)
 	forge(&l[0], MODEL_ENTRY, &again);
 	add(&again, 7, 0, 0);
 	add(&again, 7, 1, 500);
-	assert_int_equal(send(&again, &l[1], 0), -ERR_MALFORMED);
+	assert_int_equal(send(&again, &l[1], 0), -ERR_ORPHANS);
 	again.piece.range.since = 0;
 	add(&again, 7, 0, 0);
 	assert_int_equal(send(&again, &l[1], 0), 0);
@@ -520,6 +600,8 @@ int main(void)
 	    TEST(test_a_location_is_emptied_in_slices),
 	    TEST(test_a_location_comes_back),
 	    TEST(test_purges_are_sliced),
+	    TEST(test_a_location_goes_while_it_is_listed),
+	    TEST(test_a_list_begins_anew_between_slices),
 	    TEST(test_parents_that_never_come),
 	    TEST(test_a_parent_that_is_missing_later),
 	    TEST(test_entries_without_end),
