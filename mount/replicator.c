@@ -237,7 +237,9 @@ static bool is_small_read(const struct replicator *r, const struct effect *e)
 {
 	const struct stream *stream = e->kind == EFFECT_READ ? vector_find(core_vector(r->core), &e->request.stream) : NULL;
 
-	return stream && stream->position >= e->request.since && stream->position - e->request.since <= LOOP_READ_MAX;
+	/* A base below the floor is answered by the beginning of a list. */
+	return stream && !e->request.listing && (stream->id.kind == STREAM_LOG || e->request.base >= stream->floor) &&
+	       stream->position >= e->request.since && stream->position - e->request.since <= LOOP_READ_MAX;
 }
 
 /* Takes over the effect. */
