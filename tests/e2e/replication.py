@@ -235,4 +235,7 @@ def removed_while_listed(home):
         check_settled([a, b])
 
 
+# In the short form what differs most in what it runs.
+if lib.QUICK:
+    lib.run(live, apart, joined_late)
 lib.run(live, apart, line, killed, joined_late, paused, taken_out, removed_while_listed)
