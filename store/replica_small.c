@@ -137,7 +137,7 @@ static int take_place(struct incoming *in, uint64_t prefix, struct place *ret_pl
 
 int replica_check_location(struct txn *txn, int64_t device, uint64_t prefix)
 {
-	struct place place;
+	struct place place = {0};
 	int r = find_place(txn, NULL, prefix, &place);
 
 	return r == 0 && place.device != device ? -ERR_MALFORMED : r < 0 ? r : 0;
